@@ -121,7 +121,8 @@ impl FromStr for WalletId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        const FORM: IdError = IdError::Form { expected: "a wallet id (a version 7 UUID such as 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60)" };
+        const FORM: IdError =
+            IdError::Form { expected: "a wallet id (a version 7 UUID such as 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60)" };
         if text.len() != 36 {
             return Err(FORM);
         }
@@ -183,8 +184,9 @@ impl FromStr for KeyArn {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        const FORM: IdError =
-            IdError::Form { expected: "a KMS key ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); aliases and bare key ids are not accepted" };
+        const FORM: IdError = IdError::Form {
+            expected: "a KMS key ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); aliases and bare key ids are not accepted",
+        };
         if text.len() > 256 {
             return Err(IdError::Length { min: 1, max: 256, got: text.chars().count() });
         }
@@ -258,7 +260,9 @@ mod tests {
         let arn: KeyArn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
         assert_eq!((arn.region(), arn.account()), ("eu-central-1", "111122223333"));
         assert_eq!(arn.key_id(), "1234abcd-12ab-34cd-56ef-1234567890ab");
-        assert!("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab".parse::<KeyArn>().is_ok());
+        assert!(
+            "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab".parse::<KeyArn>().is_ok()
+        );
         for bad in [
             "",
             "alias/hot",

@@ -191,11 +191,13 @@ impl FromStr for Digest32 {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.len() != 64 {
-            let got = if digits.len() % 2 == 0 { format!("{} bytes", digits.len() / 2) } else { format!("{} digits", digits.len()) };
+            let got =
+                if digits.len() % 2 == 0 { format!("{} bytes", digits.len() / 2) } else { format!("{} digits", digits.len()) };
             return Err(DigestError { got });
         }
         let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| DigestError { got: "a character that is not a hex digit".to_owned() })?;
+        hex::decode_to_slice(digits, &mut bytes)
+            .map_err(|_| DigestError { got: "a character that is not a hex digit".to_owned() })?;
         Ok(Self(bytes))
     }
 }
@@ -294,7 +296,11 @@ mod tests {
         *spki.last_mut().unwrap() ^= 1;
         assert!(PublicKey::from_spki_der(KeySpec::EccSecgP256k1, &spki).is_err(), "not on the curve");
         assert!(PublicKey::from_bytes(KeySpec::EccSecgP256k1, &[2; 32]).is_err());
-        let identity = { let mut point = [0; 32]; point[0] = 1; point };
+        let identity = {
+            let mut point = [0; 32];
+            point[0] = 1;
+            point
+        };
         assert!(PublicKey::from_bytes(KeySpec::EccNistEdwards25519, &identity).is_err(), "small order");
     }
 
