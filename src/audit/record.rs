@@ -1,0 +1,117 @@
+//! One audit record: its kinds, its members, and its JSON.
+
+use serde::Serialize;
+
+use crate::caller::Caller;
+use crate::clock::Timestamp;
+
+/// What a record tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The daemon started on this store.
+    Start,
+    /// A permitted call is about to reach KMS.
+    Intent,
+    /// What came of an intent.
+    Outcome,
+    /// The policy said no.
+    Denial,
+    /// The policy said yes, and a key's state, a conflict or a missing thing said no.
+    Refusal,
+    /// A stored or shared answer was given again.
+    Repeat,
+    /// Something was done that does not involve KMS.
+    Action,
+}
+
+/// A record, in the order in which its members are written. Absent members are left out.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record<'a> {
+    pub sequence: u64,
+    pub at: Timestamp,
+    pub kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<CallerFacts<'a>>,
+    #[serde(flatten)]
+    pub facts: Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionFacts<'a>>,
+    /// The intent that an outcome or a repeat belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent: Option<u64>,
+    /// `success`, or the kind of failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'a str>,
+    /// The request id of every attempt that KMS answered.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub kms_request_ids: &'a [String],
+}
+
+/// What a call is about, as far as it is known.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wallet_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// What was, or would have been, signed: the hex of the digest, or of SHA-256 over a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
+    /// A sentence, where the members above do not say enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Who called, by the kernel's word; pid, executable and unit are attribution, null where the sandbox hides them.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallerFacts<'a> {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: &'a [u32],
+    pub pid: Option<i32>,
+    pub executable: Option<&'a str>,
+    pub unit: Option<&'a str>,
+}
+
+impl<'a> From<&'a Caller> for CallerFacts<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        Self {
+            uid: caller.uid(),
+            gid: caller.gid(),
+            groups: caller.groups(),
+            pid: caller.pid(),
+            executable: caller.executable(),
+            unit: caller.unit(),
+        }
+    }
+}
+
+/// What the policy said, and which policy that was.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionFacts<'a> {
+    pub effect: &'a str,
+    pub policies: &'a [String],
+    pub policy_digest: &'a str,
+}
+
+impl Record<'_> {
+    /// The text that is stored and hashed.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}

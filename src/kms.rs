@@ -1,0 +1,335 @@
+//! AWS KMS as the daemon uses it: few operations, each with its deadline, its retries and a meaning for a lost answer.
+//!
+//! A signature needs a [`Permit`] and a [`UsableKey`]; a key needs a [`CreationPermit`]. Both come from the reserving
+//! transaction alone. CreateKey has no client token, so it is repeated only when it provably had no effect. Every attempt
+//! that KMS answered leaves its request id for the audit.
+//!
+//! Sources: the AWS KMS API Reference and Developer Guide.
+
+pub mod aws;
+mod governor;
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use self::governor::Governor;
+use crate::ids::{Deployment, KeyArn, WalletId};
+use crate::keys::{KeySpec, PublicKey, SigningPayload};
+use crate::outcome::Failure;
+use crate::store::commits::{CreationPermit, Permit, UsableKey};
+use crate::store::wallets::Wallet;
+
+/// The calls to KMS that the daemon makes. Each is one attempt: no retry happens behind it.
+#[async_trait]
+pub trait KeyService: Send + Sync + 'static {
+    async fn create_key(&self, key: &NewKey) -> Attempt<KeyArn>;
+    /// The SubjectPublicKeyInfo in DER.
+    async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>>;
+    async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription>;
+    /// Signs `payload` as it is. ECDSA: a DER signature, S not normalised. Ed25519: 64 bytes.
+    async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>>;
+}
+
+/// What CreateKey is asked for.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    pub key_spec: KeySpec,
+    pub description: String,
+    /// Set atomically with the key: they find it again when the answer is lost.
+    pub tags: Vec<(String, String)>,
+    /// A key policy of its own; the account's default would let other principals sign around us.
+    pub policy: Option<String>,
+}
+
+/// What DescribeKey says of a key, in KMS's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyDescription {
+    pub key_state: String,
+    pub key_spec: String,
+    pub key_usage: String,
+    pub origin: String,
+}
+
+/// One attempt: KMS's request id, if it answered, and how it ended.
+#[derive(Debug)]
+pub struct Attempt<T> {
+    pub request_id: Option<String>,
+    pub result: Result<T, AttemptError>,
+}
+
+/// How an attempt failed, told apart by error code, never by text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttemptError {
+    /// The request never left: no connection could be made.
+    #[error("no connection to KMS could be made")]
+    NotSent,
+    /// No credentials could be loaded, so no request was made.
+    #[error("no AWS credentials could be loaded")]
+    NoCredentials,
+    #[error("KMS throttled the request")]
+    Throttled,
+    /// The caller's IAM policy, or the key's, does not allow it.
+    #[error("KMS denied access")]
+    Denied,
+    /// A 5xx answer: the effect may have happened.
+    #[error("KMS answered that it is not available ({code})")]
+    Unavailable { code: String },
+    /// Cut, timed out, or not readable: the effect may have happened.
+    #[error("KMS's answer was lost")]
+    Lost,
+    #[error("KMS knows no such key")]
+    NotFound,
+    /// The key's state in KMS does not allow it.
+    #[error("the key's state in KMS does not allow it ({code})")]
+    KeyState { code: String },
+    /// Any other refusal; nothing happened.
+    #[error("KMS refused the request ({code})")]
+    Refused { code: String },
+}
+
+/// A result and the request ids of all attempts that KMS answered.
+#[derive(Debug)]
+pub struct Answered<T> {
+    pub result: Result<T, KmsError>,
+    pub request_ids: Vec<String>,
+}
+
+/// An operation that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {cause}", operation = .operation.name())]
+pub struct KmsError {
+    pub operation: Operation,
+    pub cause: AttemptError,
+}
+
+/// The operations, with what may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    CreateKey,
+    GetPublicKey,
+    /// GetPublicKey of a key that may be too young for KMS to find, or for its tags to count in a policy.
+    GetPublicKeyOfNewKey,
+    DescribeKey,
+    Sign,
+}
+
+impl Operation {
+    /// KMS's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CreateKey => "CreateKey",
+            Self::GetPublicKey | Self::GetPublicKeyOfNewKey => "GetPublicKey",
+            Self::DescribeKey => "DescribeKey",
+            Self::Sign => "Sign",
+        }
+    }
+
+    /// May the same request be sent again after this failure?
+    const fn repeats_after(self, error: &AttemptError) -> bool {
+        match error {
+            AttemptError::NotSent | AttemptError::Throttled => true,
+            // A lost CreateKey may have made a key. A lost Sign released nothing.
+            AttemptError::Unavailable { .. } | AttemptError::Lost => !matches!(self, Self::CreateKey),
+            AttemptError::NotFound | AttemptError::Denied => matches!(self, Self::GetPublicKeyOfNewKey),
+            AttemptError::NoCredentials | AttemptError::KeyState { .. } | AttemptError::Refused { .. } => false,
+        }
+    }
+}
+
+impl KmsError {
+    /// Whether the operation provably had no effect.
+    pub const fn had_no_effect(&self) -> bool {
+        match self.cause {
+            AttemptError::Unavailable { .. } | AttemptError::Lost => false,
+            AttemptError::NotSent
+            | AttemptError::NoCredentials
+            | AttemptError::Throttled
+            | AttemptError::Denied
+            | AttemptError::NotFound
+            | AttemptError::KeyState { .. }
+            | AttemptError::Refused { .. } => true,
+        }
+    }
+
+    /// What the caller hears. Names the IAM action, never a key or an account.
+    pub fn into_failure(self) -> Failure {
+        let name = self.operation.name();
+        match self.cause {
+            AttemptError::NotSent => Failure::KmsUnavailable { reason: format!("KMS could not be reached for {name}; nothing was done") },
+            AttemptError::NoCredentials => Failure::KmsUnavailable {
+                reason: "no AWS credentials could be loaded; give the host an instance role, or set AWS_ACCESS_KEY_ID and \
+                         AWS_SECRET_ACCESS_KEY or a profile for the daemon"
+                    .to_owned(),
+            },
+            AttemptError::Throttled => Failure::RateLimited { retry_after: Duration::from_secs(1) },
+            AttemptError::NotFound | AttemptError::Denied if self.operation == Operation::GetPublicKeyOfNewKey => Failure::KmsUnavailable {
+                reason: "the key was made, and KMS does not show it yet (or kms:GetPublicKey is missing); retry with the same idempotencyKey"
+                    .to_owned(),
+            },
+            AttemptError::Denied => {
+                Failure::KmsRefused { reason: format!("AWS denied kms:{name}; allow it to the daemon's role in IAM and in the key's policy") }
+            }
+            AttemptError::Unavailable { .. } | AttemptError::Lost if self.operation == Operation::CreateKey => Failure::KmsOutcomeUnknown {
+                reason: "KMS's answer to CreateKey was lost, so the key may exist; retry with the same idempotencyKey only".to_owned(),
+            },
+            AttemptError::Unavailable { .. } => Failure::KmsUnavailable { reason: format!("KMS is busy; {name} released nothing") },
+            AttemptError::Lost => {
+                Failure::KmsUnavailable { reason: format!("KMS did not answer {name} in time; nothing was released") }
+            }
+            AttemptError::NotFound => Failure::KmsRefused { reason: "KMS knows no such key any more".to_owned() },
+            AttemptError::KeyState { code } => Failure::KmsRefused { reason: format!("the key's state in KMS does not allow {name} ({code})") },
+            AttemptError::Refused { code } => Failure::KmsRefused { reason: format!("KMS refused {name} ({code})") },
+        }
+    }
+}
+
+/// Deadlines and rates towards KMS.
+#[derive(Debug, Clone)]
+pub struct KmsLimits {
+    /// All attempts of one operation together.
+    pub operation_timeout: Duration,
+    /// Sign requests per second; `None` does not limit.
+    pub requests_per_second: Option<std::num::NonZeroU32>,
+    /// CreateKey requests per second; `None` does not limit.
+    pub creations_per_second: Option<std::num::NonZeroU32>,
+}
+
+/// What makes and uses keys.
+pub struct Kms {
+    service: Box<dyn KeyService>,
+    deployment: Deployment,
+    key_policy: Option<String>,
+    limits: KmsLimits,
+    governor: Governor,
+}
+
+/// A signature as KMS gave it: not yet proven, so nothing outside may see it.
+#[must_use]
+#[derive(Debug)]
+pub struct RawSignature {
+    wallet_id: WalletId,
+    payload: SigningPayload,
+    bytes: Vec<u8>,
+}
+
+impl RawSignature {
+    pub const fn wallet_id(&self) -> WalletId {
+        self.wallet_id
+    }
+
+    /// What KMS was asked to sign.
+    pub const fn payload(&self) -> &SigningPayload {
+        &self.payload
+    }
+
+    /// Uses the signature up: the payload and the bytes, for the check.
+    pub fn into_parts(self) -> (SigningPayload, Vec<u8>) {
+        (self.payload, self.bytes)
+    }
+}
+
+impl Kms {
+    pub fn new(service: Box<dyn KeyService>, deployment: Deployment, key_policy: Option<String>, limits: KmsLimits) -> Self {
+        let governor = Governor::new(&limits);
+        Self { service, deployment, key_policy, limits, governor }
+    }
+
+    /// Has the permitted payload signed with the key. Sends one Sign, and another only if the first gave no signature.
+    pub async fn sign(&self, permit: Permit, key: &UsableKey) -> Answered<RawSignature> {
+        let wallet_id = permit.wallet_id();
+        if wallet_id != key.wallet_id() {
+            let cause = AttemptError::Refused { code: "the permit is for another wallet".to_owned() };
+            return Answered { result: Err(KmsError { operation: Operation::Sign, cause }), request_ids: Vec::new() };
+        }
+        let payload = permit.into_payload();
+        let Answered { result, request_ids } = self.run(Operation::Sign, || self.service.sign(key.arn(), &payload)).await;
+        Answered { result: result.map(|bytes| RawSignature { wallet_id, payload, bytes }), request_ids }
+    }
+
+    /// Makes the wallet's key, unless an earlier try got as far as naming one.
+    pub async fn create_key(&self, permit: &CreationPermit) -> Answered<KeyArn> {
+        let wallet = permit.wallet();
+        if let Some(key) = &wallet.kms_key_id {
+            return Answered { result: Ok(key.clone()), request_ids: Vec::new() };
+        }
+        let key = self.new_key(wallet);
+        self.run(Operation::CreateKey, || self.service.create_key(&key)).await
+    }
+
+    /// The public key of a key that was just made.
+    pub async fn new_public_key(&self, key: &KeyArn, spec: KeySpec) -> Answered<PublicKey> {
+        self.public_key(Operation::GetPublicKeyOfNewKey, key, spec).await
+    }
+
+    /// The public key as KMS has it now. Not for signing, which uses the pinned one.
+    pub async fn current_public_key(&self, key: &KeyArn, spec: KeySpec) -> Answered<PublicKey> {
+        self.public_key(Operation::GetPublicKey, key, spec).await
+    }
+
+    /// The key's state and make as KMS has them now.
+    pub async fn describe_key(&self, key: &KeyArn) -> Answered<KeyDescription> {
+        self.run(Operation::DescribeKey, || self.service.describe_key(key)).await
+    }
+
+    async fn public_key(&self, operation: Operation, key: &KeyArn, spec: KeySpec) -> Answered<PublicKey> {
+        let Answered { result, request_ids } = self.run(operation, || self.service.get_public_key(key)).await;
+        let result = result.and_then(|der| {
+            PublicKey::from_spki_der(spec, &der).map_err(|error| {
+                tracing::error!(%error, "KMS returned a public key that cannot be read");
+                KmsError { operation, cause: AttemptError::Refused { code: "unreadable public key".to_owned() } }
+            })
+        });
+        Answered { result, request_ids }
+    }
+
+    fn new_key(&self, wallet: &Wallet) -> NewKey {
+        let tag = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+        NewKey {
+            key_spec: wallet.key_spec,
+            description: format!("kmsignd wallet {} of {} on {}/{}", wallet.wallet_id, self.deployment, wallet.asset, wallet.network),
+            tags: vec![
+                tag("kmsignd:wallet-id", &wallet.wallet_id),
+                tag("kmsignd:deployment", &self.deployment),
+                tag("kmsignd:user-id", &wallet.user_id),
+                tag("kmsignd:address-type", &wallet.address_type),
+                tag("kmsignd:created-at", &wallet.created_at),
+                tag("asset", &wallet.ticker),
+                tag("network", &wallet.network),
+            ],
+            policy: self.key_policy.clone(),
+        }
+    }
+
+    /// Runs one operation: waits for its turn, tries, and tries again as long as that is safe and the deadline allows.
+    async fn run<T, F>(&self, operation: Operation, attempt: impl Fn() -> F) -> Answered<T>
+    where
+        F: Future<Output = Attempt<T>>,
+    {
+        const FIRST_PAUSE: Duration = Duration::from_millis(50);
+        let deadline = Instant::now() + self.limits.operation_timeout;
+        let mut request_ids = Vec::new();
+        let mut pause = FIRST_PAUSE;
+        let fail = |cause| Err(KmsError { operation, cause });
+        loop {
+            if !self.governor.turn(operation, deadline).await {
+                return Answered { result: fail(AttemptError::Throttled), request_ids };
+            }
+            let started = Instant::now();
+            let Attempt { request_id, result } = attempt().await;
+            crate::metrics::kms_attempt(operation, result.as_ref().err(), started.elapsed());
+            request_ids.extend(request_id);
+            let error = match result {
+                Ok(value) => return Answered { result: Ok(value), request_ids },
+                Err(error) => error,
+            };
+            tracing::warn!(operation = operation.name(), %error, "an attempt at KMS failed");
+            let resumes = Instant::now() + pause;
+            if !operation.repeats_after(&error) || resumes >= deadline {
+                return Answered { result: fail(error), request_ids };
+            }
+            tokio::time::sleep_until(resumes.into()).await;
+            pause = pause.saturating_mul(2);
+        }
+    }
+}

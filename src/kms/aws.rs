@@ -1,0 +1,234 @@
+//! The only file that names `aws_sdk_kms`: one client per Region, built once, with explicit timeouts and no retries of its
+//! own, since `kms.rs` decides what may be repeated.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::operation::RequestId;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{KeySpec as AwsKeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec, Tag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::{Attempt, AttemptError, KeyDescription, KeyService, NewKey};
+use crate::ids::{KeyArn, Region};
+use crate::keys::{KeySpec, SigningPayload};
+
+/// How to reach KMS.
+#[derive(Debug, Clone)]
+pub struct AwsSettings {
+    pub region: Region,
+    /// Instead of the Region's own endpoint.
+    pub endpoint_url: Option<String>,
+    pub connect_timeout: Duration,
+    /// One attempt, from the first byte to the last.
+    pub attempt_timeout: Duration,
+    pub credentials: Credentials,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    /// The normal AWS chain: environment, profile, web identity, container, instance role.
+    Chain,
+    /// Fixed words that mean nothing to AWS, for the embedded emulator.
+    Emulator,
+}
+
+/// KMS through the AWS SDK.
+pub struct AwsKms {
+    clients: HashMap<String, Client>,
+    home: String,
+}
+
+impl AwsKms {
+    /// Builds the clients. Makes no request.
+    pub async fn connect(settings: &AwsSettings) -> Self {
+        let home = settings.region.to_string();
+        let client = Client::new(&sdk_config(settings).await);
+        Self { clients: HashMap::from([(home.clone(), client)]), home }
+    }
+
+    fn client(&self, region: &str) -> Result<&Client, AttemptError> {
+        self.clients.get(region).ok_or_else(|| AttemptError::Refused { code: format!("no client for Region {region}") })
+    }
+}
+
+async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
+    // A client of our own: the SDK's default one would send keys' traffic through whatever HTTPS_PROXY says.
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(aws_smithy_http_client::tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(settings.connect_timeout)
+        .read_timeout(settings.attempt_timeout)
+        .operation_attempt_timeout(settings.attempt_timeout)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .region(aws_config::Region::new(settings.region.to_string()))
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(timeouts);
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if settings.credentials == Credentials::Emulator {
+        loader = loader.credentials_provider(aws_credential_types::Credentials::from_keys("emulator", "emulator", None));
+    }
+    loader.load().await
+}
+
+#[async_trait]
+impl KeyService for AwsKms {
+    async fn create_key(&self, key: &NewKey) -> Attempt<KeyArn> {
+        let client = match self.client(&self.home) {
+            Ok(client) => client,
+            Err(error) => return Attempt { request_id: None, result: Err(error) },
+        };
+        let mut request = client
+            .create_key()
+            .key_spec(match key.key_spec {
+                KeySpec::EccSecgP256k1 => AwsKeySpec::EccSecgP256K1,
+                KeySpec::EccNistEdwards25519 => AwsKeySpec::EccNistEdwards25519,
+            })
+            .key_usage(KeyUsageType::SignVerify)
+            .description(&key.description);
+        for (name, value) in &key.tags {
+            match Tag::builder().tag_key(name).tag_value(value).build() {
+                Ok(tag) => request = request.tags(tag),
+                Err(_) => return refused("a tag without a key"),
+            }
+        }
+        if let Some(policy) = &key.policy {
+            // The policy keeps the account's root as administrator, so the lockout check would only refuse what is meant.
+            request = request.policy(policy).bypass_policy_lockout_safety_check(true);
+        }
+        attempted(request.send().await, |output| {
+            output.key_metadata().and_then(|key| key.arn()).and_then(|arn| arn.parse().ok())
+        })
+    }
+
+    async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>> {
+        match self.client(key.region()) {
+            Ok(client) => attempted(client.get_public_key().key_id(key.as_str()).send().await, |output| {
+                output.public_key.map(Blob::into_inner)
+            }),
+            Err(error) => Attempt { request_id: None, result: Err(error) },
+        }
+    }
+
+    async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription> {
+        match self.client(key.region()) {
+            Ok(client) => attempted(client.describe_key().key_id(key.as_str()).send().await, |output| {
+                let key = output.key_metadata?;
+                Some(KeyDescription {
+                    key_state: key.key_state?.as_str().to_owned(),
+                    key_spec: key.key_spec?.as_str().to_owned(),
+                    key_usage: key.key_usage?.as_str().to_owned(),
+                    origin: key.origin?.as_str().to_owned(),
+                })
+            }),
+            Err(error) => Attempt { request_id: None, result: Err(error) },
+        }
+    }
+
+    async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>> {
+        let client = match self.client(key.region()) {
+            Ok(client) => client,
+            Err(error) => return Attempt { request_id: None, result: Err(error) },
+        };
+        let (algorithm, message_type) = match payload {
+            SigningPayload::EcdsaDigest(_) => (SigningAlgorithmSpec::EcdsaSha256, MessageType::Digest),
+            SigningPayload::Ed25519Message(_) => (SigningAlgorithmSpec::Ed25519Sha512, MessageType::Raw),
+        };
+        let request = client
+            .sign()
+            .key_id(key.as_str())
+            .message(Blob::new(payload.as_bytes()))
+            .message_type(message_type)
+            .signing_algorithm(algorithm);
+        attempted(request.send().await, |output| output.signature.map(Blob::into_inner))
+    }
+}
+
+fn refused<T>(code: &str) -> Attempt<T> {
+    Attempt { request_id: None, result: Err(AttemptError::Refused { code: code.to_owned() }) }
+}
+
+/// Reads an answer. One without the member that the operation exists for counts as lost: the effect may have happened.
+fn attempted<O, E, T>(sent: Result<O, SdkError<E, HttpResponse>>, read: impl FnOnce(O) -> Option<T>) -> Attempt<T>
+where
+    O: RequestId,
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match sent {
+        Ok(output) => {
+            let request_id = output.request_id().map(ToOwned::to_owned);
+            Attempt { request_id, result: read(output).ok_or(AttemptError::Lost) }
+        }
+        Err(error) => Attempt { request_id: error.request_id().map(ToOwned::to_owned), result: Err(classify(&error)) },
+    }
+}
+
+/// Tells errors apart by their code.
+///
+/// Source: <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html> and each operation's errors.
+fn classify<E>(error: &SdkError<E, HttpResponse>) -> AttemptError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) if lacks_credentials(error) => AttemptError::NoCredentials,
+        SdkError::ConstructionFailure(_) => AttemptError::Refused { code: "the request could not be built".to_owned() },
+        SdkError::DispatchFailure(_) if lacks_credentials(error) => AttemptError::NoCredentials,
+        SdkError::DispatchFailure(failure) if never_connected(failure) => AttemptError::NotSent,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => AttemptError::Lost,
+        SdkError::ServiceError(context) => {
+            let code = context.err().code().unwrap_or("unknown");
+            let status = context.raw().status().as_u16();
+            by_code(code, status)
+        }
+        // The SDK may grow variants; what is not known to be without effect counts as lost.
+        _ => AttemptError::Lost,
+    }
+}
+
+fn by_code(code: &str, status: u16) -> AttemptError {
+    match code {
+        "ThrottlingException" | "Throttling" | "ThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
+            AttemptError::Throttled
+        }
+        "AccessDeniedException" | "AccessDenied" => AttemptError::Denied,
+        "NotFoundException" => AttemptError::NotFound,
+        "DisabledException" | "KMSInvalidStateException" | "KeyUnavailableException" => AttemptError::KeyState { code: code.to_owned() },
+        "DependencyTimeoutException" | "KMSInternalException" | "InternalFailure" | "ServiceUnavailable" => {
+            AttemptError::Unavailable { code: code.to_owned() }
+        }
+        _ if status >= 500 => AttemptError::Unavailable { code: code.to_owned() },
+        _ => AttemptError::Refused { code: code.to_owned() },
+    }
+}
+
+/// A connection that was never made carried no request.
+fn never_connected(failure: &aws_smithy_runtime_api::client::result::DispatchFailure) -> bool {
+    let connecting = |cause: &(dyn Error + 'static)| {
+        cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect)
+    };
+    failure.as_connector_error().is_some_and(|error| causes(error).any(connecting))
+}
+
+fn lacks_credentials<E: Error + 'static>(error: &E) -> bool {
+    causes(error).any(|cause| cause.downcast_ref::<aws_credential_types::provider::error::CredentialsError>().is_some())
+}
+
+fn causes(error: &(dyn Error + 'static)) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}

@@ -1,0 +1,137 @@
+//! Parameters as methods take them: by name, or by position where the row says so; unknown ones refused with the nearest
+//! known one named; each value parsed once into its type. Pure.
+
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use super::methods::{Method, Param};
+use crate::chains::AddressType;
+use crate::chains::networks::{Network, Networks};
+use crate::outcome::Failure;
+
+/// The parameters of one call, by name; those absent or null are not there.
+pub struct Fields<'a> {
+    values: Map<String, Value>,
+    pub networks: &'a Networks,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the raw JSON of `params` by the method's row.
+    pub fn read(method: &Method, params: Option<&str>, networks: &'a Networks) -> Result<Self, Failure> {
+        let values = match params.map(serde_json::from_str::<Value>).transpose() {
+            Ok(None | Some(Value::Null)) => Map::new(),
+            Ok(Some(Value::Object(named))) => named,
+            Ok(Some(Value::Array(listed))) => by_position(method, listed)?,
+            Ok(Some(_)) | Err(_) => return Err(Failure::invalid("params", "must be an object or an array")),
+        };
+        // A null counts as absent.
+        let values: Map<_, _> = values.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        for name in values.keys() {
+            if method.params.iter().all(|param| param.name != name) {
+                return Err(unknown(method, name));
+            }
+        }
+        for param in method.params.iter().filter(|param| param.required) {
+            if !values.contains_key(param.name) {
+                return Err(Failure::invalid(param.name, format!("is missing; {} needs it: {}", method.name, param.kind.describe())));
+            }
+        }
+        Ok(Self { values, networks })
+    }
+
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, Failure> {
+        match self.values.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Failure::invalid(name, format!("must be a string, but is {}", type_of(other)))),
+        }
+    }
+
+    /// A text parsed into its type.
+    pub fn optional<T>(&self, name: &'static str) -> Result<Option<T>, Failure>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        self.text(name)?.map(|text| text.parse().map_err(|error: T::Err| Failure::invalid(name, error))).transpose()
+    }
+
+    /// Like [`Fields::optional`], for a parameter that the row requires.
+    pub fn required<T>(&self, name: &'static str) -> Result<T, Failure>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        self.optional(name)?.ok_or_else(|| Failure::invalid(name, "is missing"))
+    }
+
+    /// A whole number within `range`.
+    pub fn number(&self, name: &'static str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, Failure> {
+        let Some(value) = self.values.get(name) else { return Ok(None) };
+        match value.as_u64().filter(|number| range.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Failure::invalid(name, format!("must be a whole number from {} to {}", range.start(), range.end()))),
+        }
+    }
+
+    /// `asset` and `network`, the latter's default where it is absent.
+    pub fn network(&self) -> Result<Network, Failure> {
+        let asset = self.text("asset")?.ok_or_else(|| Failure::invalid("asset", "is missing"))?;
+        self.networks.resolve(asset, self.text("network")?).map_err(|error| Failure::invalid(error.field(), &error))
+    }
+
+    /// `addressType`, or the network's default.
+    pub fn address_type(&self, network: &Network) -> Result<AddressType, Failure> {
+        let asked = self.optional::<AddressType>("addressType")?;
+        network.choose_address_type(asked).map_err(|error| Failure::invalid("addressType", error))
+    }
+}
+
+fn by_position(method: &Method, listed: Vec<Value>) -> Result<Map<String, Value>, Failure> {
+    if listed.is_empty() {
+        return Ok(Map::new());
+    }
+    if !method.by_position {
+        return Err(Failure::invalid("params", format!("must be an object: {} takes its parameters by name", method.name)));
+    }
+    let positional: Vec<&Param> = method.params.iter().filter(|param| !param.by_name_only).collect();
+    if listed.len() > positional.len() {
+        return Err(Failure::invalid("params", format!("{} takes at most {} parameters", method.name, positional.len())));
+    }
+    Ok(positional.into_iter().map(|param| param.name.to_owned()).zip(listed).collect())
+}
+
+fn unknown(method: &Method, name: &str) -> Failure {
+    let nearest = method
+        .params
+        .iter()
+        .map(|param| (strsim::jaro_winkler(param.name, name), param.name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    let shown: String = name.chars().take(64).collect();
+    let reason = match nearest {
+        Some((_, known)) => format!("{} has no such parameter; did you mean `{known}`?", method.name),
+        None if method.params.is_empty() => format!("{} takes no parameters", method.name),
+        None => {
+            let known: Vec<_> = method.params.iter().map(|param| param.name).collect();
+            format!("{} has no such parameter; it takes {}", method.name, known.join(", "))
+        }
+    };
+    Failure::invalid(shown, reason)
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,113 @@
+//! The local store: SQLite in WAL mode with `synchronous=FULL` and STRICT tables.
+//!
+//! One thread writes ([`writer`]); readers run beside it and see what is committed. The file is 0600 from birth. What is
+//! written together is decided in [`commits`] and nowhere else. Start-up reads no wallet.
+//!
+//! It must never overwrite a file it does not understand, and never hold a transaction across a call to the network.
+
+pub mod commits;
+pub mod wallets;
+pub mod writer;
+
+mod audit;
+mod open;
+mod requests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::Connection;
+
+use self::commits::InFlight;
+use self::writer::Writer;
+use crate::audit::hash_chain::Head;
+use crate::clock::Clock;
+
+pub use self::audit::{AuditPage, AuditRow};
+pub use self::open::OpenError;
+
+/// Readers kept open for reuse; more are opened under load and closed again.
+const READERS: usize = 8;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store is closed")]
+    Closed,
+    #[error("the transaction could not be made durable")]
+    NotDurable,
+    #[error("SQLite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the store holds something it must not: {0}")]
+    Corrupt(String),
+    #[error("a record could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The open store.
+pub struct Store {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    in_flight: InFlight,
+    // Held for the life of the store: no second daemon may write it.
+    _lock: open::StoreLock,
+}
+
+impl Store {
+    /// Opens or makes the database at `path`, migrates it, and starts the writer.
+    ///
+    /// # Errors
+    /// [`OpenError`], with what to do, if another process holds the store, the file is foreign, damaged, or of a newer
+    /// version, or the directory does not let us.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let lock = open::StoreLock::take(path)?;
+        let connection = open::open_for_writing(path)?;
+        let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
+        let writer = Writer::start(connection, head).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok(Self {
+            path: path.to_owned(),
+            clock,
+            writer,
+            readers: Mutex::default(),
+            in_flight: InFlight::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Why the last transaction could not be written, if it could not: the audit is then not writable.
+    pub fn write_health(&self) -> Result<(), String> {
+        self.writer.health()
+    }
+
+    /// Bytes of the database file and its write-ahead log.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        size(&self.path).saturating_add(size(Path::new(&log)))
+    }
+
+    /// The audit chain's head as of the last committed transaction.
+    pub fn audit_head(&self) -> Result<Head, StoreError> {
+        self.read(audit::head)
+    }
+
+    /// Runs `query` on a reader. Point reads take microseconds, so they run where they are called; long ones belong in a
+    /// blocking task.
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let pooled = self.readers.lock().ok().and_then(|mut readers| readers.pop());
+        let reader = match pooled {
+            Some(reader) => reader,
+            None => open::open_for_reading(&self.path)?,
+        };
+        let result = query(&reader)?;
+        if let Ok(mut readers) = self.readers.lock()
+            && readers.len() < READERS
+        {
+            readers.push(reader);
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,83 @@
+//! Rows of the audit: appended within a transaction, read in pages, checked as a chain.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::writer::WriteTransaction;
+use super::{Store, StoreError};
+use crate::audit::hash_chain::{Checker, Head, Verdict};
+use crate::audit::record::Record;
+
+/// A stored record: its JSON and its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    pub sequence: u64,
+    pub record: String,
+    pub hash: [u8; 32],
+}
+
+/// Some records, oldest first, and the head of the chain when they were read.
+#[derive(Debug, Clone)]
+pub struct AuditPage {
+    pub rows: Vec<AuditRow>,
+    pub head: Head,
+}
+
+/// Appends a record and moves the head. `make` gets the sequence the record will have, which is returned.
+pub(super) fn append<'r>(
+    transaction: &mut WriteTransaction<'_>,
+    make: impl FnOnce(u64) -> Record<'r>,
+) -> Result<u64, StoreError> {
+    let text = make(transaction.head.sequence.saturating_add(1)).to_text()?;
+    let head = transaction.head.after(&text);
+    transaction
+        .connection
+        .prepare_cached("INSERT INTO audit (sequence, record, hash) VALUES (?1, ?2, ?3)")?
+        .execute((head.sequence, &text, head.hash))?;
+    *transaction.head = head;
+    Ok(transaction.head.sequence)
+}
+
+/// The last record's sequence and hash.
+pub(super) fn head(connection: &Connection) -> Result<Head, StoreError> {
+    let head = connection
+        .prepare_cached("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")?
+        .query_row([], |row| Ok(Head { sequence: row.get(0)?, hash: row.get(1)? }))
+        .optional()?;
+    Ok(head.unwrap_or_default())
+}
+
+impl Store {
+    /// Records after `after`, or the last ones without it; at most `limit`, oldest first.
+    pub fn audit_page(&self, after: Option<u64>, limit: u32) -> Result<AuditPage, StoreError> {
+        self.read(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let head = head(&snapshot)?;
+            let after = after.unwrap_or_else(|| head.sequence.saturating_sub(u64::from(limit)));
+            let rows = snapshot
+                .prepare_cached("SELECT sequence, record, hash FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")?
+                .query_map((after, limit), |row| {
+                    Ok(AuditRow { sequence: row.get(0)?, record: row.get(1)?, hash: row.get(2)? })
+                })?
+                .collect::<Result<_, _>>()?;
+            Ok(AuditPage { rows, head })
+        })
+    }
+
+    /// Checks the whole chain. Reads every record, so it belongs in a blocking task.
+    pub fn audit_verify(&self) -> Result<Verdict, StoreError> {
+        self.read(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let mut checker = Checker::default();
+            let mut statement = snapshot.prepare("SELECT sequence, record, hash FROM audit ORDER BY sequence")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                // A row whose columns are not even of their types is tampering too, not an error of the check.
+                let sequence = row.get_ref(0)?.as_i64().ok().and_then(|value| u64::try_from(value).ok()).unwrap_or_default();
+                let record = row.get_ref(1)?.as_str().unwrap_or_default();
+                let hash = row.get_ref(2)?.as_blob().unwrap_or_default();
+                checker.take(sequence, record, hash);
+            }
+            Ok(checker.finish(None))
+        })
+    }
+}

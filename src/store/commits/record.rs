@@ -1,0 +1,189 @@
+//! The recording transactions: outcome, stored answer and the wallet's new state, durable before any reply.
+
+use super::{CreationPermit, Judged, OpenIntent, Recorded};
+use crate::audit::record::{Kind, Record};
+use crate::chains::{Address, AddressType};
+use crate::clock::Timestamp;
+use crate::ids::KeyArn;
+use crate::outcome::{Answer, Failure, Outcome};
+use crate::store::wallets::{self, Wallet};
+use crate::store::writer::WriteTransaction;
+use crate::store::{Store, StoreError, audit, requests};
+
+/// A wallet whose key is proven: its row as it will be, and every address form of its key.
+#[derive(Debug)]
+pub struct ProvenWallet {
+    pub wallet: Wallet,
+    pub forms: Vec<(AddressType, Address)>,
+    pub answer: Answer,
+}
+
+/// How a creation failed.
+#[derive(Debug)]
+pub struct CreationFailure {
+    pub failure: Failure,
+    /// The key that KMS made, if the failure came after that.
+    pub key: Option<KeyArn>,
+    /// No key exists: the wallet ends FAILED and its idempotencyKey is free again.
+    pub no_key_exists: bool,
+}
+
+/// The request ids of every attempt that KMS answered.
+pub type KmsRequestIds = Vec<String>;
+
+impl Store {
+    /// Records what came of a signature. Released only if this returns a success.
+    pub async fn record_signing(&self, open: OpenIntent, outcome: Outcome, kms_request_ids: KmsRequestIds) -> Recorded {
+        // A lost answer leaves the requestId with its content: the same content may sign again, since nothing was released.
+        let frees_request = !matches!(outcome, Ok(_) | Err(Failure::KmsOutcomeUnknown { .. }));
+        self.record_outcome(open, outcome, frees_request, kms_request_ids, |_, _| Ok(())).await
+    }
+
+    /// Records the key: the wallet becomes CREATED with its pinned public key and addresses.
+    pub async fn record_created(
+        &self,
+        open: OpenIntent,
+        permit: CreationPermit,
+        proven: ProvenWallet,
+        kms_request_ids: KmsRequestIds,
+    ) -> Recorded {
+        let ProvenWallet { wallet, forms, answer } = proven;
+        if wallet.wallet_id != permit.wallet.wallet_id {
+            return Recorded::withheld(&StoreError::Corrupt("another wallet's key would have been recorded".to_owned()));
+        }
+        self.record_outcome(open, Ok(answer), false, kms_request_ids, move |transaction, _| {
+            wallets::complete(transaction.connection, &wallet, &forms)
+        })
+        .await
+    }
+
+    /// Records that no wallet came of it. Whether a key may exist decides between FAILED and PENDING.
+    pub async fn record_not_created(&self, open: OpenIntent, failed: CreationFailure, kms_request_ids: KmsRequestIds) -> Recorded {
+        let CreationFailure { failure, key, no_key_exists } = failed;
+        let wallet_id = open.wallet_id;
+        self.record_outcome(open, Err(failure), no_key_exists, kms_request_ids, move |transaction, now| {
+            if let Some(key) = &key {
+                wallets::name_key(transaction.connection, wallet_id, key)
+            } else if no_key_exists {
+                wallets::fail(transaction.connection, wallet_id, now)
+            } else {
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Records a denial. `told` is what the caller hears if it may not even learn that the thing exists.
+    pub async fn record_denial(&self, judged: Judged, told: Option<Failure>) -> Recorded {
+        let policy_id = judged.decision.forbidden_by().map(ToOwned::to_owned);
+        let denied = Failure::Denied { reason: judged.decision.reason(), policy_id };
+        self.record_end(judged, Kind::Denial, Err(told.unwrap_or(denied))).await
+    }
+
+    /// Records a call that the policy allows and something else refuses, before KMS was asked.
+    pub async fn record_refusal(&self, judged: Judged, failure: Failure) -> Recorded {
+        self.record_end(judged, Kind::Refusal, Err(failure)).await
+    }
+
+    /// Records something done that does not involve KMS.
+    pub async fn record_action(&self, judged: Judged, outcome: Outcome) -> Recorded {
+        self.record_end(judged, Kind::Action, outcome).await
+    }
+
+    /// Records that the daemon runs on this store from now on. Proves that the audit can be written before anyone is served.
+    pub async fn record_start(&self, detail: String) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let facts = crate::audit::record::Facts { detail: Some(detail), ..Default::default() };
+        self.writer
+            .submit(move |transaction| {
+                audit::append(transaction, |sequence| Record {
+                    sequence,
+                    at: now,
+                    kind: Kind::Start,
+                    method: None,
+                    caller: None,
+                    facts,
+                    decision: None,
+                    intent: None,
+                    outcome: None,
+                    kms_request_ids: &[],
+                })
+            })
+            .durable()
+            .await?;
+        Ok(())
+    }
+
+    /// A record without an intent.
+    pub(super) async fn record_end(&self, judged: Judged, kind: Kind, outcome: Outcome) -> Recorded {
+        let now = self.clock.now();
+        let word = outcome.as_ref().err().map_or("success", Failure::kind);
+        let written = self
+            .writer
+            .submit(move |transaction| {
+                audit::append(transaction, |sequence| judged.record(sequence, now, kind, None, Some(word)))
+            })
+            .durable()
+            .await;
+        match written {
+            Ok(_) => Recorded::committed(outcome),
+            Err(error) => Recorded::withheld(&error),
+        }
+    }
+
+    /// Closes an intent. `change` is what else belongs to the same transaction; `frees_request` lets the requestId go.
+    async fn record_outcome<C>(
+        &self,
+        open: OpenIntent,
+        outcome: Outcome,
+        frees_request: bool,
+        kms_request_ids: KmsRequestIds,
+        change: C,
+    ) -> Recorded
+    where
+        C: FnOnce(&WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
+    {
+        let OpenIntent { judged, intent, durable, sharing, .. } = open;
+        let now = self.clock.now();
+        let for_writer = outcome.clone();
+        let pending = self.writer.submit(move |transaction| {
+            let closed = transaction
+                .connection
+                .prepare_cached(
+                    "DELETE FROM open_intents WHERE intent = ?1 AND EXISTS (SELECT 1 FROM audit WHERE sequence = ?1 AND hash = ?2)",
+                )?
+                .execute((intent.sequence, intent.hash))?;
+            if closed != 1 {
+                // Its commit failed: an outcome without its intent releases nothing.
+                return Err(StoreError::NotDurable);
+            }
+            change(transaction, now)?;
+            if let Some(key) = judged.request_key() {
+                match &for_writer {
+                    Ok(answer) => requests::answer(transaction.connection, &key, answer.as_json(), now)?,
+                    Err(_) if frees_request => requests::free(transaction.connection, &key)?,
+                    Err(_) => {}
+                }
+            }
+            let word = for_writer.as_ref().err().map_or("success", Failure::kind);
+            audit::append(transaction, |sequence| Record {
+                kms_request_ids: &kms_request_ids,
+                ..judged.record(sequence, now, Kind::Outcome, Some(intent.sequence), Some(word))
+            })
+        });
+        let recorded = async {
+            if let Some(durable) = durable {
+                durable.wait().await?;
+            }
+            pending.durable().await
+        };
+        let recorded = match recorded.await {
+            Ok(_) => Recorded::committed(outcome),
+            Err(error) => Recorded::withheld(&error),
+        };
+        if let Some(sharing) = sharing {
+            sharing.end(recorded.outcome());
+        }
+        recorded
+    }
+}

@@ -1,0 +1,208 @@
+//! The reserving transactions: what is re-checked and inserted before KMS is asked.
+
+use super::in_flight::{Ending, InFlight, Sharing};
+use super::{CreationPermit, Judged, OpenIntent, Permit, Recorded, Reserved, UsableKey};
+use crate::audit::hash_chain::Head;
+use crate::audit::record::Kind;
+use crate::clock::Timestamp;
+use crate::ids::WalletId;
+use crate::keys::SigningPayload;
+use crate::outcome::{Answer, Failure, Outcome};
+use crate::store::wallets::{self, Wallet};
+use crate::store::writer::{Pending, WriteTransaction};
+use crate::store::{Store, StoreError, audit, requests};
+
+/// How a reserving transaction ended.
+enum Reservation<T> {
+    Opened { permit: T, wallet_id: WalletId, intent: Head, sharing: Option<Sharing> },
+    Ended(Outcome),
+    Wait(Ending),
+}
+
+/// What the requestId says about a call.
+enum RequestState {
+    /// New, or without an id.
+    Fresh,
+    /// An earlier call with this content left this wallet behind and never ended.
+    Unfinished(WalletId),
+    Answered { intent: u64, answer: Option<String> },
+    OtherContent,
+    Running(Ending),
+}
+
+impl Store {
+    /// Settles a signature for good: key state and requestId are checked and the intent is inserted. The permit is given at
+    /// once; recording the outcome waits until the intent is durable.
+    pub async fn reserve_signing(&self, judged: Judged, wallet_id: WalletId, payload: SigningPayload) -> Reserved<(Permit, UsableKey)> {
+        self.reserve(judged, move |reserving| {
+            let wallet = reserving.wallet(wallet_id)?;
+            let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
+                return reserving.refuse(Failure::KeyNotUsable { status: wallet.status });
+            };
+            match reserving.request_state()? {
+                // A released signature would have been answered: an unfinished call released nothing and signs again.
+                RequestState::Fresh | RequestState::Unfinished(_) => {
+                    let key = UsableKey { wallet_id, arn, public_key };
+                    reserving.open(wallet_id, (Permit { wallet_id, payload }, key))
+                }
+                ended => reserving.end(ended),
+            }
+        })
+        .await
+    }
+
+    /// Inserts the PENDING wallet with its intent, durably, or takes up the wallet that an earlier call with the same
+    /// idempotencyKey left.
+    pub async fn reserve_creation(&self, judged: Judged, wallet: Wallet) -> Reserved<CreationPermit> {
+        let reserved = self
+            .reserve(judged, move |reserving| match reserving.request_state()? {
+                RequestState::Fresh => {
+                    wallets::insert(reserving.transaction.connection, &wallet)?;
+                    reserving.open(wallet.wallet_id, CreationPermit { wallet })
+                }
+                RequestState::Unfinished(left) => {
+                    let wallet = reserving.wallet(left)?;
+                    if wallet.kms_key_id.is_some() {
+                        reserving.open(left, CreationPermit { wallet })
+                    } else {
+                        reserving.refuse(Failure::KmsOutcomeUnknown {
+                            reason: format!(
+                                "KMS's answer for wallet {left} was lost, so its key may exist; no second one is made. \
+                                 Retry later with the same idempotencyKey"
+                            ),
+                        })
+                    }
+                }
+                ended => reserving.end(ended),
+            })
+            .await;
+        match reserved {
+            // CreateKey has no client token: the row that finds the key again is on disk before KMS is asked.
+            Reserved::Proceed(permit, open) => match open.durable().await {
+                Ok(open) => Reserved::Proceed(permit, open),
+                Err(recorded) => Reserved::Settled(recorded),
+            },
+            settled @ Reserved::Settled(_) => settled,
+        }
+    }
+
+    async fn reserve<T, F>(&self, judged: Judged, settle: F) -> Reserved<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Reserving<'_, '_>) -> Result<Reservation<T>, StoreError> + Send + 'static,
+    {
+        if !judged.decision.is_allowed() {
+            return Reserved::Settled(self.record_denial(judged, None).await);
+        }
+        let (in_flight, now) = (self.in_flight.clone(), self.clock.now());
+        let pending: Pending<(Judged, Reservation<T>)> = self.writer.submit(move |transaction| {
+            let reservation = settle(Reserving { transaction, judged: &judged, in_flight: &in_flight, now })?;
+            Ok((judged, reservation))
+        });
+        let (result, durable) = pending.early().await;
+        match result {
+            Ok((judged, Reservation::Opened { permit, wallet_id, intent, sharing })) => {
+                Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), sharing })
+            }
+            Ok((_, Reservation::Ended(outcome))) => Reserved::Settled(match durable.wait().await {
+                Ok(()) => Recorded::committed(outcome),
+                Err(error) => Recorded::withheld(&error),
+            }),
+            Ok((judged, Reservation::Wait(ending))) => Reserved::Settled(self.repeat_running(judged, ending).await),
+            Err(error) => Reserved::Settled(Recorded::withheld(&error)),
+        }
+    }
+
+    /// Waits for the call that runs under the same requestId, and ends as it does.
+    async fn repeat_running(&self, judged: Judged, mut ending: Ending) -> Recorded {
+        let outcome = match ending.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        let outcome = outcome.unwrap_or_else(|| {
+            Err(Failure::KmsOutcomeUnknown { reason: "the first call ended without an answer; retry with the same requestId".to_owned() })
+        });
+        self.record_end(judged, Kind::Repeat, outcome).await
+    }
+}
+
+impl OpenIntent {
+    /// Waits until the intent is on disk.
+    pub(super) async fn durable(mut self) -> Result<Self, Recorded> {
+        match self.durable.take() {
+            Some(durable) => durable.wait().await.map(|()| self).map_err(|error| Recorded::withheld(&error)),
+            None => Ok(self),
+        }
+    }
+}
+
+/// What a reserving transaction works with.
+struct Reserving<'a, 'b> {
+    transaction: &'a mut WriteTransaction<'b>,
+    judged: &'a Judged,
+    in_flight: &'a InFlight,
+    now: Timestamp,
+}
+
+impl Reserving<'_, '_> {
+    fn wallet(&self, id: WalletId) -> Result<Wallet, StoreError> {
+        wallets::find(self.transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))
+    }
+
+    fn request_state(&self) -> Result<RequestState, StoreError> {
+        let Some(key) = self.judged.request_key() else { return Ok(RequestState::Fresh) };
+        if let Some((content_hash, ending)) = self.in_flight.running(&key) {
+            let same = content_hash == self.judged.content_hash;
+            return Ok(if same { RequestState::Running(ending) } else { RequestState::OtherContent });
+        }
+        Ok(match requests::find(self.transaction.connection, &key)? {
+            None => RequestState::Fresh,
+            Some(known) if known.content_hash != self.judged.content_hash => RequestState::OtherContent,
+            Some(known) if known.answered => RequestState::Answered { intent: known.intent, answer: known.answer },
+            Some(known) => RequestState::Unfinished(known.wallet_id),
+        })
+    }
+
+    /// Inserts the intent and gives the permit out.
+    fn open<T>(self, wallet_id: WalletId, permit: T) -> Result<Reservation<T>, StoreError> {
+        let (judged, now) = (self.judged, self.now);
+        let sequence = audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Intent, None, None))?;
+        self.transaction
+            .connection
+            .prepare_cached("INSERT INTO open_intents (intent, wallet_id) VALUES (?1, ?2)")?
+            .execute((sequence, wallet_id.to_string()))?;
+        let key = judged.request_key();
+        if let Some(key) = &key {
+            requests::bind(self.transaction.connection, key, &judged.content_hash, wallet_id, sequence)?;
+        }
+        let sharing = key.map(|key| self.in_flight.enter(key, judged.content_hash));
+        Ok(Reservation::Opened { permit, wallet_id, intent: self.transaction.head.clone(), sharing })
+    }
+
+    fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {
+        let (judged, now) = (self.judged, self.now);
+        audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Refusal, None, Some(failure.kind())))?;
+        Ok(Reservation::Ended(Err(failure)))
+    }
+
+    /// Ends a call whose requestId says that it does not start afresh.
+    fn end<T>(self, state: RequestState) -> Result<Reservation<T>, StoreError> {
+        const FIELD: &str = "requestId";
+        let conflict = |reason: &str| Failure::Conflict { field: FIELD, reason: reason.to_owned() };
+        match state {
+            RequestState::Running(ending) => Ok(Reservation::Wait(ending)),
+            RequestState::OtherContent => {
+                self.refuse(conflict("this requestId (or idempotencyKey) was used for another content; use a new one"))
+            }
+            RequestState::Answered { answer: None, .. } => {
+                self.refuse(conflict("this requestId (or idempotencyKey) was answered long ago and its answer is no longer kept"))
+            }
+            RequestState::Answered { intent, answer: Some(answer) } => {
+                let (judged, now) = (self.judged, self.now);
+                audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Repeat, Some(intent), Some("success")))?;
+                Ok(Reservation::Ended(Ok(Answer::from_stored(answer))))
+            }
+            RequestState::Fresh | RequestState::Unfinished(_) => Err(StoreError::Corrupt("a request that goes on was ended".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Opening the database file: 0600 from birth, checked before it is trusted, migrated in one transaction.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// "kmsd" as SQLite's application id: tells our file from any other database.
+const APPLICATION_ID: i64 = 0x6b6d_7364;
+
+/// Each schema version in turn; version `n` is what the first `n` scripts make.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_wallets_audit_requests.sql")];
+
+/// Why the store could not be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path}: {source}; [store] path must be in a directory that this user can write")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{0}: another kmsignd holds this store; stop it first (systemctl stop kmsignd)")]
+    Held(PathBuf),
+    #[error("{0}: this is not a kmsignd database and was left untouched; point [store] path elsewhere")]
+    Foreign(PathBuf),
+    #[error("{path}: schema version {found} is newer than this kmsignd knows ({known}); install a newer kmsignd. The file was left untouched")]
+    Newer { path: PathBuf, found: i64, known: usize },
+    #[error("{path}: the database is damaged ({reason}) and was left untouched; restore it from a backup")]
+    Damaged { path: PathBuf, reason: String },
+}
+
+impl OpenError {
+    pub(super) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Self {
+        Self::Damaged { path: path.to_owned(), reason: error.to_string() }
+    }
+}
+
+/// An exclusive lock beside the database, held as long as the daemon runs. The kernel drops it when the process dies.
+pub struct StoreLock(#[expect(dead_code, reason = "held for its drop alone")] Flock<File>);
+
+impl StoreLock {
+    pub fn take(database: &Path) -> Result<Self, OpenError> {
+        let mut path = database.to_owned().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let file = create_private(&path).map_err(|source| OpenError::Io { path, source })?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Self).map_err(|_| OpenError::Held(database.to_owned()))
+    }
+}
+
+/// Opens the file, or makes it with mode 0600: it is never open to others, not for a moment.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Opens the database for the writing thread, after checking that it is ours, whole and of a version we know.
+pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
+    let file = create_private(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    let born = file.metadata().map_err(|source| OpenError::Io { path: path.to_owned(), source })?.len() == 0;
+    drop(file);
+    let damaged = |error: rusqlite::Error| OpenError::damaged(path, &error);
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
+    if !born {
+        check(path, &connection)?;
+    }
+    configure(&connection).map_err(damaged)?;
+    migrate(path, &mut connection).map_err(|error| OpenError::damaged(path, &error))?;
+    Ok(connection)
+}
+
+/// Opens a connection that can only read.
+pub fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+    let application = number("application_id").map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
+        _ => OpenError::damaged(path, &error),
+    })?;
+    let version = number("user_version").map_err(|error| OpenError::damaged(path, &error))?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| OpenError::damaged(path, &error))?;
+    // A first start that died before its schema was committed leaves an empty database: that one is ours to fill.
+    let empty = application == 0 && version == 0 && tables == 0;
+    if application != APPLICATION_ID && !empty {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    if usize::try_from(version).map_or(true, |version| version > MIGRATIONS.len()) {
+        return Err(OpenError::Newer { path: path.to_owned(), found: version, known: MIGRATIONS.len() });
+    }
+    Ok(())
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // The writer folds the log back itself, between transactions, so that no caller waits for it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(())
+}
+
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = usize::try_from(version).map_err(|_| StoreError::Corrupt("a negative schema version".to_owned()))?;
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
+    for script in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(script)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.commit()?;
+    tracing::info!(path = %path.display(), from = done, to = MIGRATIONS.len(), "the store's schema was migrated");
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Wallet rows: read by id, key or address, listed in pages, inserted and completed within a transaction.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::{Store, StoreError};
+use crate::chains::{Address, AddressType};
+use crate::clock::Timestamp;
+use crate::ids::{KeyArn, Label, UserId, WalletId};
+use crate::keys::{KeySpec, PublicKey};
+use crate::wallets::lifecycle::{Event, Status, next};
+
+const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
+                       label, created_at, updated_at, version";
+
+/// A wallet as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wallet {
+    pub wallet_id: WalletId,
+    pub user_id: UserId,
+    /// Canonical ticker.
+    pub asset: String,
+    /// The ticker as the caller wrote it, such as BSC for BNB.
+    pub ticker: String,
+    pub network: String,
+    pub address_type: AddressType,
+    pub key_spec: KeySpec,
+    pub status: Status,
+    /// The key, once KMS has named it.
+    pub kms_key_id: Option<KeyArn>,
+    /// Pinned: what every signature is verified against.
+    pub public_key: Option<PublicKey>,
+    pub address: Option<String>,
+    pub label: Option<Label>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub version: u64,
+}
+
+/// Which wallets to list. Absent members do not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WalletFilter {
+    pub user_id: Option<UserId>,
+    pub asset: Option<String>,
+    pub network: Option<String>,
+    pub status: Option<Status>,
+    /// Only wallets after this one, in the order of their ids.
+    pub after: Option<WalletId>,
+}
+
+impl Store {
+    pub fn wallet(&self, id: WalletId) -> Result<Option<Wallet>, StoreError> {
+        self.read(|connection| find(connection, id))
+    }
+
+    pub fn wallet_by_key(&self, key: &KeyArn) -> Result<Option<Wallet>, StoreError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE kms_key_id = ?1"))?
+                .query_row([key.as_str()], |row| Ok(from_row(row)))
+                .optional()?
+                .transpose()
+        })
+    }
+
+    /// Every wallet whose key has this address, in any of its forms. `address` is in canonical form.
+    pub fn wallets_by_address(&self, address: &str) -> Result<Vec<Wallet>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM wallets WHERE wallet_id IN (SELECT wallet_id FROM addresses WHERE address = ?1) ORDER BY wallet_id"
+            ))?;
+            let rows = statement.query_map([address], |row| Ok(from_row(row)))?;
+            rows.map(|row| row?).collect()
+        })
+    }
+
+    /// At most `limit` wallets in the order of their ids, which is the order of their creation.
+    pub fn list_wallets(&self, filter: &WalletFilter, limit: u32) -> Result<Vec<Wallet>, StoreError> {
+        let mut conditions = Vec::new();
+        let mut values = Vec::new();
+        let mut add = |condition: &str, value: Option<String>| {
+            if let Some(value) = value {
+                conditions.push(condition.to_owned());
+                values.push(Value::Text(value));
+            }
+        };
+        add("user_id = ?", filter.user_id.as_ref().map(ToString::to_string));
+        add("asset = ?", filter.asset.clone());
+        add("network = ?", filter.network.clone());
+        add("status = ?", filter.status.map(|status| status.as_str().to_owned()));
+        add("wallet_id > ?", filter.after.map(|id| id.to_string()));
+        let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
+        values.push(Value::Integer(i64::from(limit)));
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE {condition} ORDER BY wallet_id LIMIT ?"))?;
+            let rows = statement.query_map(params_from_iter(values), |row| Ok(from_row(row)))?;
+            rows.map(|row| row?).collect()
+        })
+    }
+
+    /// How many wallets are in each state; states without any are left out.
+    pub fn count_wallets(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT status, count(*) FROM wallets GROUP BY status")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))?;
+            rows.map(|row| {
+                let (status, count) = row?;
+                Ok((parse("status", &status)?, count))
+            })
+            .collect()
+        })
+    }
+}
+
+pub(super) fn find(connection: &Connection, id: WalletId) -> Result<Option<Wallet>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE wallet_id = ?1"))?
+        .query_row([id.to_string()], |row| Ok(from_row(row)))
+        .optional()?
+        .transpose()
+}
+
+/// Inserts a new row. Only a PENDING wallet is ever inserted.
+pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(&format!("INSERT INTO wallets ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"))?
+        .execute(rusqlite::params![
+            wallet.wallet_id.to_string(),
+            wallet.user_id.as_str(),
+            wallet.asset,
+            wallet.ticker,
+            wallet.network,
+            wallet.address_type.as_str(),
+            wallet.key_spec.as_str(),
+            wallet.status.as_str(),
+            wallet.kms_key_id.as_ref().map(KeyArn::as_str),
+            wallet.public_key.map(|key| key.to_bytes()),
+            wallet.address,
+            wallet.label.as_ref().map(Label::as_str),
+            wallet.created_at.unix_millis(),
+            wallet.updated_at.unix_millis(),
+            wallet.version,
+        ])?;
+    Ok(())
+}
+
+/// Notes which key KMS made for a PENDING wallet, so that a retry goes on from there.
+pub(super) fn name_key(connection: &Connection, id: WalletId, key: &KeyArn) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE wallets SET kms_key_id = ?2 WHERE wallet_id = ?1 AND status = 'PENDING'")?
+        .execute((id.to_string(), key.as_str()))?;
+    Ok(())
+}
+
+/// Pins key, public key and addresses of a PENDING wallet, which becomes CREATED.
+pub(super) fn complete(connection: &Connection, wallet: &Wallet, forms: &[(AddressType, Address)]) -> Result<(), StoreError> {
+    step(connection, wallet.wallet_id, Event::Proven, wallet)?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for (address_type, address) in forms {
+        insert.execute((address.as_str(), &wallet.asset, &wallet.network, wallet.wallet_id.to_string(), address_type.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Ends a PENDING wallet for which KMS made no key.
+pub(super) fn fail(connection: &Connection, id: WalletId, at: Timestamp) -> Result<(), StoreError> {
+    let Some(mut wallet) = find(connection, id)? else { return Err(StoreError::Corrupt(format!("wallet {id} is gone"))) };
+    wallet.updated_at = at;
+    step(connection, id, Event::Refused, &wallet)
+}
+
+/// Moves a wallet by one event of its lifecycle, writing what `wallet` says of its key.
+fn step(connection: &Connection, id: WalletId, event: Event, wallet: &Wallet) -> Result<(), StoreError> {
+    let status = find(connection, id)?.map(|row| row.status);
+    let Some(to) = status.and_then(|status| next(status, event)) else {
+        return Err(StoreError::Corrupt(format!("{event:?} does not apply to wallet {id}, which is {status:?}")));
+    };
+    connection
+        .prepare_cached(
+            "UPDATE wallets SET status = ?2, kms_key_id = ?3, public_key = ?4, address = ?5, updated_at = ?6, version = version + 1
+             WHERE wallet_id = ?1",
+        )?
+        .execute((
+            id.to_string(),
+            to.as_str(),
+            wallet.kms_key_id.as_ref().map(KeyArn::as_str),
+            wallet.public_key.map(|key| key.to_bytes()),
+            &wallet.address,
+            wallet.updated_at.unix_millis(),
+        ))?;
+    Ok(())
+}
+
+fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
+    let key_spec: KeySpec = parse("key_spec", row.get_ref(6)?.as_str().unwrap_or_default())?;
+    let public_key: Option<Vec<u8>> = row.get(9)?;
+    let public_key = public_key
+        .map(|bytes| PublicKey::from_bytes(key_spec, &bytes))
+        .transpose()
+        .map_err(|error| StoreError::Corrupt(format!("wallets.public_key: {error}")))?;
+    Ok(Wallet {
+        wallet_id: parse("wallet_id", row.get_ref(0)?.as_str().unwrap_or_default())?,
+        user_id: parse("user_id", row.get_ref(1)?.as_str().unwrap_or_default())?,
+        asset: row.get(2)?,
+        ticker: row.get(3)?,
+        network: row.get(4)?,
+        address_type: parse("address_type", row.get_ref(5)?.as_str().unwrap_or_default())?,
+        key_spec,
+        status: parse("status", row.get_ref(7)?.as_str().unwrap_or_default())?,
+        kms_key_id: row.get::<_, Option<String>>(8)?.map(|text| parse("kms_key_id", &text)).transpose()?,
+        public_key,
+        address: row.get(10)?,
+        label: row.get::<_, Option<String>>(11)?.map(|text| parse("label", &text)).transpose()?,
+        created_at: Timestamp::from_unix_millis(row.get(12)?),
+        updated_at: Timestamp::from_unix_millis(row.get(13)?),
+        version: row.get(14)?,
+    })
+}
+
+fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt(format!("wallets.{column} holds {text:?}")))
+}
