@@ -1,0 +1,153 @@
+//! Addresses of Bitcoin and the coins made from it: base58 with a version byte, and bech32 (BIP-173, BIP-350).
+
+use bitcoin::base58;
+use bitcoin::bech32::{self, Fe32, Hrp, segwit};
+use bitcoin::hashes::{Hash, hash160};
+use bitcoin::secp256k1::PublicKey;
+
+use super::networks::{BUILT_IN, Family, Network};
+use super::{AddressKind, AddressType, ChainError, InvalidAddress};
+
+/// What a network writes in front of the hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct UtxoParams {
+    p2pkh: u8,
+    p2sh: u8,
+    /// A version that is read as `p2sh` too, but no longer written.
+    legacy_p2sh: Option<u8>,
+    /// The human-readable part of bech32, where the coin has segregated witness.
+    hrp: Option<&'static str>,
+}
+
+pub(super) const fn params(p2pkh: u8, p2sh: u8) -> UtxoParams {
+    UtxoParams { p2pkh, p2sh, legacy_p2sh: None, hrp: None }
+}
+
+impl UtxoParams {
+    pub(super) const fn segwit(self, hrp: &'static str) -> Self {
+        Self { hrp: Some(hrp), ..self }
+    }
+
+    pub(super) const fn legacy_p2sh(self, version: u8) -> Self {
+        Self { legacy_p2sh: Some(version), ..self }
+    }
+
+    pub(super) const fn has_segwit(self) -> bool {
+        self.hrp.is_some()
+    }
+
+    fn base58_kind(self, version: u8) -> Option<AddressKind> {
+        if version == self.p2pkh {
+            Some(AddressKind::P2pkh)
+        } else if version == self.p2sh || self.legacy_p2sh == Some(version) {
+            Some(AddressKind::P2sh)
+        } else {
+            None
+        }
+    }
+}
+
+/// The address of `key`, in its one written form.
+pub(super) fn derive(params: UtxoParams, address_type: AddressType, key: &PublicKey) -> Result<String, ChainError> {
+    // Always of the compressed key: segregated witness accepts no other.
+    let hash = hash160::Hash::hash(&key.serialize()).to_byte_array();
+    let output = match address_type {
+        AddressType::P2pkh => Output { kind: AddressKind::P2pkh, program: hash.to_vec() },
+        AddressType::P2wpkh => Output { kind: AddressKind::P2wpkh, program: hash.to_vec() },
+        AddressType::P2shP2wpkh => {
+            // BIP-141: the redeem script is OP_0 and a push of the 20 bytes.
+            let script = [&[0x00, 0x14], &hash[..]].concat();
+            Output { kind: AddressKind::P2sh, program: hash160::Hash::hash(&script).to_byte_array().to_vec() }
+        }
+        AddressType::Eip55 => return Err(ChainError::Encoding),
+    };
+    output.encode(params).ok_or(ChainError::Encoding)
+}
+
+/// Reads an address of `network` and writes it in its canonical form.
+pub(super) fn parse(network: &Network, params: UtxoParams, text: &str) -> Result<(String, AddressKind), InvalidAddress> {
+    let output = if is_bech32(text) { parse_bech32(network, params, text)? } else { parse_base58(network, params, text)? };
+    let canonical = output.encode(params).ok_or(InvalidAddress::Malformed("a base58 or bech32 address"))?;
+    Ok((canonical, output.kind))
+}
+
+/// What an address pays to: a hash or a witness program.
+struct Output {
+    kind: AddressKind,
+    program: Vec<u8>,
+}
+
+impl Output {
+    /// `None` if these parameters have no form for it.
+    fn encode(&self, params: UtxoParams) -> Option<String> {
+        let base58 = |version: u8| base58::encode_check(&[&[version], &self.program[..]].concat());
+        let bech32 = |version: Fe32| segwit::encode(Hrp::parse(params.hrp?).ok()?, version, &self.program).ok();
+        match self.kind {
+            AddressKind::P2pkh => Some(base58(params.p2pkh)),
+            AddressKind::P2sh => Some(base58(params.p2sh)),
+            AddressKind::P2wpkh | AddressKind::P2wsh => bech32(segwit::VERSION_0),
+            AddressKind::P2tr => bech32(segwit::VERSION_1),
+            AddressKind::Eip55 => None,
+        }
+    }
+}
+
+/// Whether the text begins with a prefix that some built-in network has. No base58 address of theirs does.
+fn is_bech32(text: &str) -> bool {
+    let Some((prefix, _)) = text.rsplit_once('1') else { return false };
+    built_in().any(|(_, _, params)| params.hrp.is_some_and(|hrp| hrp.eq_ignore_ascii_case(prefix)))
+}
+
+fn parse_bech32(network: &Network, params: UtxoParams, text: &str) -> Result<Output, InvalidAddress> {
+    let (hrp, version, program) = segwit::decode(text).map_err(|error| match error.0 {
+        bech32::primitives::decode::SegwitHrpstringError::Checksum(_) => InvalidAddress::Checksum,
+        _ => InvalidAddress::Malformed("a bech32 address"),
+    })?;
+    let hrp = hrp.to_lowercase();
+    if params.hrp != Some(hrp.as_str()) {
+        return Err(other_network(network, |params| params.hrp == Some(hrp.as_str())));
+    }
+    let kind = match (version.to_u8(), program.len()) {
+        (0, 20) => AddressKind::P2wpkh,
+        (0, 32) => AddressKind::P2wsh,
+        (1, 32) => AddressKind::P2tr,
+        (version, bytes) => return Err(InvalidAddress::NotStandard { version, bytes }),
+    };
+    Ok(Output { kind, program })
+}
+
+fn parse_base58(network: &Network, params: UtxoParams, text: &str) -> Result<Output, InvalidAddress> {
+    let expected = if params.has_segwit() { "a base58 or bech32 address" } else { "a base58 address" };
+    let payload = base58::decode_check(text).map_err(|error| match error {
+        base58::Error::IncorrectChecksum(_) => InvalidAddress::Checksum,
+        _ => InvalidAddress::Malformed(expected),
+    })?;
+    match payload.split_first() {
+        Some((&version, program)) if program.len() == 20 => match params.base58_kind(version) {
+            Some(kind) => Ok(Output { kind, program: program.to_vec() }),
+            None => Err(other_network(network, |params| params.base58_kind(version).is_some())),
+        },
+        _ => Err(InvalidAddress::Malformed(expected)),
+    }
+}
+
+/// Says whose address it is: the same asset's other networks first, then other assets'.
+fn other_network(network: &Network, is_theirs: impl Fn(UtxoParams) -> bool) -> InvalidAddress {
+    let names = |same_asset: bool| {
+        let theirs = built_in().filter(|(asset, ..)| (*asset == network.asset()) == same_asset);
+        let names: Vec<_> =
+            theirs.filter(|(.., params)| is_theirs(*params)).map(|(asset, name, _)| format!("{asset} {name}")).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    InvalidAddress::OtherNetwork { of: names(true).or_else(|| names(false)), network: network.to_string() }
+}
+
+fn built_in() -> impl Iterator<Item = (&'static str, &'static str, UtxoParams)> {
+    BUILT_IN.iter().filter_map(|(asset, network, family)| match family {
+        Family::Utxo(params) => Some((*asset, *network, *params)),
+        Family::Evm { .. } => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Proves what KMS answered before anything leaves: a signature that does not verify against the wallet's pinned public key is
+//! never released. Pure.
+
+pub mod ed25519;
+pub mod secp256k1;
+
+use crate::keys::{KeySpec, PublicKey, SigningPayload};
+use ed25519::Ed25519Signature;
+use secp256k1::EcdsaSignature;
+
+/// Why bytes are not a signature of this key over this payload. The sentence completes "the signature ...".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    #[error("cannot be checked: the key is {key}, the payload is for {payload}")]
+    KeySpec { key: KeySpec, payload: KeySpec },
+    #[error("is not the DER form of an ECDSA signature: {0}")]
+    Der(&'static str),
+    #[error("has an r or s that is zero or not below the order of the curve")]
+    Scalar,
+    #[error("must have 64 bytes, but has {got}")]
+    Length { got: usize },
+    #[error("does not verify against the public key")]
+    Mismatch,
+}
+
+/// A signature that verifies against the public key it was checked with.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub enum CheckedSignature {
+    Ecdsa(EcdsaSignature),
+    Ed25519(Ed25519Signature),
+}
+
+/// Checks KMS's `answer` to a Sign of `payload` with the key whose public part is `key`.
+pub fn check(key: &PublicKey, payload: &SigningPayload, answer: &[u8]) -> Result<CheckedSignature, SignatureError> {
+    match payload {
+        SigningPayload::EcdsaDigest(digest) => secp256k1::check(key, digest, answer).map(CheckedSignature::Ecdsa),
+        SigningPayload::Ed25519Message(message) => ed25519::check(key, message.as_bytes(), answer).map(CheckedSignature::Ed25519),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Digest32, Ed25519Message};
+
+    #[test]
+    fn check_with_a_key_of_the_other_kind_is_refused() {
+        let [secp256k1, ed25519] = [
+            (KeySpec::EccSecgP256k1, "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"),
+            (KeySpec::EccNistEdwards25519, "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
+        ]
+        .map(|(spec, text)| PublicKey::from_bytes(spec, &hex::decode(text).unwrap()).unwrap());
+        let digest = SigningPayload::EcdsaDigest(Digest32::new([1; 32]));
+        let message = SigningPayload::Ed25519Message(Ed25519Message::new(vec![1]).unwrap());
+        for (key, payload) in [(ed25519, digest), (secp256k1, message)] {
+            let expected = SignatureError::KeySpec { key: key.spec(), payload: payload.key_spec() };
+            assert_eq!(check(&key, &payload, &[0; 64]), Err(expected));
+        }
+    }
+}
