@@ -9,4 +9,6 @@ pub mod clock;
 pub mod ids;
 pub mod keys;
 
+pub mod caller;
 pub mod rpc;
+pub mod transport;
