@@ -5,11 +5,24 @@
 //! one screen.
 #![deny(unsafe_code)]
 
+// The words.
 pub mod clock;
 pub mod ids;
 pub mod keys;
+pub mod outcome;
 
+// The way of a request, in order.
+pub mod transport;
+pub mod caller;
 pub mod rpc;
-
+pub mod pipeline;
+pub mod policy;
+pub mod wallets;
 pub mod chains;
+pub mod kms;
 pub mod verify;
+pub mod audit;
+
+// What it stands on.
+pub mod store;
+pub mod metrics;
