@@ -9,4 +9,5 @@ pub mod clock;
 pub mod ids;
 pub mod keys;
 
+pub mod policy;
 pub mod rpc;
