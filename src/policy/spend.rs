@@ -1,0 +1,135 @@
+//! What a signature would do, as policies see it. Amounts are whole minor units (satoshi, koinu, drops, lamport, lovelace),
+//! EVM amounts in gwei and tokens in whole tokens, both rounded up; every one saturates instead of wrapping.
+
+use crate::clock::Timestamp;
+
+macro_rules! effect_kinds {
+    ($($variant:ident $name:literal $meaning:literal;)*) => {
+        /// What one effect is, as `context.effect.kind` names it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EffectKind {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl EffectKind {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+effect_kinds! {
+    Transfer "transfer" "The chain's own coin moves.";
+    Token "token" "A token moves.";
+    Approval "approval" "Somebody may move a token later.";
+    Call "call" "A contract or a program runs.";
+    Create "create" "A contract or an account is made.";
+    Delegate "delegate" "An account is handed to a contract (EIP-7702) or a stake to a pool.";
+    Authority "authority" "Who controls an account, a token or a nonce changes.";
+    Fee "fee" "The network is paid.";
+    Message "message" "A message is signed.";
+    Raw "raw" "A digest is signed whose content is unknown.";
+}
+
+/// One thing that a signature would do. Addresses, tokens and programs are in the chain's canonical text form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    pub kind: EffectKind,
+    pub recipient: Option<String>,
+    pub amount: Option<u64>,
+    pub token: Option<String>,
+    pub selector: Option<String>,
+    pub program: Option<String>,
+    pub to_own_wallet: bool,
+    /// The amount cannot be known from what is signed.
+    pub unknown_amount: bool,
+}
+
+impl Effect {
+    /// An effect of which nothing but its kind is known yet.
+    pub const fn new(kind: EffectKind) -> Self {
+        Self {
+            kind,
+            recipient: None,
+            amount: None,
+            token: None,
+            selector: None,
+            program: None,
+            to_own_wallet: false,
+            unknown_amount: false,
+        }
+    }
+}
+
+/// What this wallet has spent lately. Advice for policies: a limit that must hold is decided where the spend is reserved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub last_hour: u64,
+    pub last_day: u64,
+    pub signatures_last_hour: u64,
+}
+
+/// The transaction that this one would replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    pub recipients: Vec<String>,
+    pub total_out: u64,
+    pub fee: u64,
+    pub fee_rate: Option<u64>,
+}
+
+/// A whole request to sign. It is judged effect by effect and once as a whole, and every judgement must permit it.
+///
+/// The whole's recipients, tokens and programs are collected from its effects, and its `unknownAmount` is true if any
+/// effect's is, so that the two views cannot disagree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spend<'a> {
+    /// The canonical method name.
+    pub method: &'a str,
+    /// 0..23.
+    pub hour_utc: u8,
+    /// A spend without effects counts as one that could not be decoded.
+    pub effects: Vec<Effect>,
+    /// What leaves the wallet for others, fee excluded.
+    pub total_out: u64,
+    pub fee: u64,
+    pub fee_rate: Option<u64>,
+    /// Something in it could not be decoded.
+    pub unknown_parts: bool,
+    pub replaced: Option<Replaced>,
+    pub spent: Spent,
+}
+
+impl<'a> Spend<'a> {
+    pub fn new(method: &'a str, at: Timestamp, effects: Vec<Effect>) -> Self {
+        const MILLIS_PER_HOUR: u64 = 3_600_000;
+        Self {
+            method,
+            hour_utc: u8::try_from(at.unix_millis() / MILLIS_PER_HOUR % 24).unwrap_or(0),
+            unknown_parts: effects.is_empty(),
+            effects,
+            total_out: 0,
+            fee: 0,
+            fee_rate: None,
+            replaced: None,
+            spent: Spent::default(),
+        }
+    }
+
+    /// A bare digest: nothing is known of what it does.
+    pub fn raw(method: &'a str, at: Timestamp) -> Self {
+        let effect = Effect { unknown_amount: true, ..Effect::new(EffectKind::Raw) };
+        Self { unknown_parts: true, ..Self::new(method, at, vec![effect]) }
+    }
+
+    pub(super) fn unknown_amount(&self) -> bool {
+        self.effects.is_empty() || self.effects.iter().any(|effect| effect.unknown_amount)
+    }
+
+    pub(super) fn unknown_parts(&self) -> bool {
+        self.unknown_parts || self.effects.is_empty()
+    }
+}
