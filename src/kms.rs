@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::governor::Governor;
-use crate::ids::{Deployment, KeyArn, WalletId};
+use crate::ids::{Deployment, KeyArn, Region, WalletId};
 use crate::keys::{KeySpec, PublicKey, SigningPayload};
 use crate::outcome::Failure;
 use crate::store::commits::{CreationPermit, Permit, UsableKey};
@@ -27,6 +27,8 @@ pub trait KeyService: Send + Sync + 'static {
     /// The SubjectPublicKeyInfo in DER.
     async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>>;
     async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription>;
+    /// Asks for something that does not exist: any answer but a refusal of our credentials shows that KMS answers us.
+    async fn probe(&self) -> Attempt<()>;
     /// Signs `payload` as it is. ECDSA: a DER signature, S not normalised. Ed25519: 64 bytes.
     async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>>;
 }
@@ -111,6 +113,7 @@ pub enum Operation {
     /// GetPublicKey of a key that may be too young for KMS to find, or for its tags to count in a policy.
     GetPublicKeyOfNewKey,
     DescribeKey,
+    Probe,
     Sign,
 }
 
@@ -120,7 +123,7 @@ impl Operation {
         match self {
             Self::CreateKey => "CreateKey",
             Self::GetPublicKey | Self::GetPublicKeyOfNewKey => "GetPublicKey",
-            Self::DescribeKey => "DescribeKey",
+            Self::DescribeKey | Self::Probe => "DescribeKey",
             Self::Sign => "Sign",
         }
     }
@@ -197,6 +200,7 @@ pub struct KmsLimits {
 
 /// What makes and uses keys.
 pub struct Kms {
+    region: Region,
     service: Box<dyn KeyService>,
     deployment: Deployment,
     key_policy: Option<String>,
@@ -230,9 +234,15 @@ impl RawSignature {
 }
 
 impl Kms {
-    pub fn new(service: Box<dyn KeyService>, deployment: Deployment, key_policy: Option<String>, limits: KmsLimits) -> Self {
+    pub fn new(
+        region: Region,
+        service: Box<dyn KeyService>,
+        deployment: Deployment,
+        key_policy: Option<String>,
+        limits: KmsLimits,
+    ) -> Self {
         let governor = Governor::new(&limits);
-        Self { service, deployment, key_policy, limits, governor }
+        Self { region, service, deployment, key_policy, limits, governor }
     }
 
     /// Has the permitted payload signed with the key. Sends one Sign, and another only if the first gave no signature.
@@ -270,6 +280,24 @@ impl Kms {
     /// The key's state and make as KMS has them now.
     pub async fn describe_key(&self, key: &KeyArn) -> Answered<KeyDescription> {
         self.run(Operation::DescribeKey, || self.service.describe_key(key)).await
+    }
+
+    /// The Region in which keys are made.
+    pub const fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Whether KMS answers us at all, with the credentials we have.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub async fn probe(&self) -> Result<(), Failure> {
+        match self.run(Operation::Probe, || self.service.probe()).await.result {
+            // It knows us, and there is nothing of that name.
+            Ok(()) => Ok(()),
+            Err(KmsError { cause: AttemptError::NotFound | AttemptError::Denied, .. }) => Ok(()),
+            Err(error) => Err(error.into_failure()),
+        }
     }
 
     async fn public_key(&self, operation: Operation, key: &KeyArn, spec: KeySpec) -> Answered<PublicKey> {

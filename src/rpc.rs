@@ -1,1 +1,249 @@
+//! From a frame to a typed call, and from a recorded end to a reply. Pure.
+//!
+//! After this module no text means a chain, a network, a state or a method. It decides nothing: what a call may do is the
+//! policy's to say.
+
 pub mod error_codes;
+pub mod methods;
+pub mod openrpc;
+
+mod params;
+mod reply;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use self::methods::{METHODS, Method};
+use self::params::Fields;
+use crate::chains::AddressType;
+use crate::chains::networks::{Network, Networks};
+use crate::ids::{KeyArn, Label, OnBehalfOf, RequestId, UserId, WalletId};
+use crate::keys::Digest32;
+use crate::outcome::Failure;
+use crate::store::wallets::WalletFilter;
+use crate::transport::Frame;
+
+pub use self::reply::{Reply, error_of, reply};
+
+/// A call whose method is known and whose parameters are of their types.
+#[must_use]
+pub struct Call {
+    method: &'static Method,
+    request: Request,
+    request_id: Option<RequestId>,
+    on_behalf_of: Option<OnBehalfOf>,
+    content_hash: [u8; 32],
+}
+
+impl Call {
+    pub const fn method(&self) -> &'static Method {
+        self.method
+    }
+
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub const fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
+    }
+
+    pub const fn on_behalf_of(&self) -> Option<&OnBehalfOf> {
+        self.on_behalf_of.as_ref()
+    }
+
+    /// SHA-256 over the method's name and its typed parameters, requestId apart: two spellings of one request are one content.
+    pub const fn content_hash(&self) -> &[u8; 32] {
+        &self.content_hash
+    }
+}
+
+/// What is asked, with typed parameters. One variant a method.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Request {
+    WalletCreate(NewWallet),
+    WalletGet(Selector),
+    WalletList(WalletList),
+    WalletAddresses(Selector),
+    WalletVerify(Selector),
+    AddressValidate(AddressQuery),
+    CreateKey(NewWallet),
+    GetPublicKey(Selector),
+    SignHash(SigningRequest),
+    EthAccounts,
+    EthChainId,
+    ClientVersion,
+    PolicyExplain(Explained),
+    AuditTail(AuditQuery),
+    AuditVerify,
+    AdminStatus,
+    AdminReload,
+    Discover,
+}
+
+impl Request {
+    /// The wallet that the call is about, if it is about one.
+    pub fn selector(&self) -> Option<Selector> {
+        match self {
+            Self::WalletGet(selector)
+            | Self::WalletAddresses(selector)
+            | Self::WalletVerify(selector)
+            | Self::GetPublicKey(selector) => Some(selector.clone()),
+            Self::SignHash(signing) => Some(Selector::Key { arn: signing.key.clone(), as_key_id: true }),
+            Self::WalletCreate(_)
+            | Self::WalletList(_)
+            | Self::AddressValidate(_)
+            | Self::CreateKey(_)
+            | Self::EthAccounts
+            | Self::EthChainId
+            | Self::ClientVersion
+            | Self::PolicyExplain(_)
+            | Self::AuditTail(_)
+            | Self::AuditVerify
+            | Self::AdminStatus
+            | Self::AdminReload
+            | Self::Discover => None,
+        }
+    }
+}
+
+impl Request {
+    /// The parameter that names the wallet.
+    pub const fn selector_name(&self) -> &'static str {
+        match self {
+            Self::SignHash(_) => "keyId",
+            Self::WalletGet(selector)
+            | Self::WalletAddresses(selector)
+            | Self::WalletVerify(selector)
+            | Self::GetPublicKey(selector) => selector.param(),
+            _ => "walletId",
+        }
+    }
+}
+
+/// A wallet to make.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewWallet {
+    pub user_id: UserId,
+    /// The asset as the caller wrote it, in capitals.
+    pub ticker: String,
+    #[serde(serialize_with = "network_name")]
+    pub network: Network,
+    pub address_type: AddressType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+}
+
+/// How a wallet is named.
+#[derive(Debug, Clone, Serialize)]
+pub enum Selector {
+    Id(WalletId),
+    /// `keyId` in the kms methods, `kmsKeyId` in wallet_get.
+    Key { arn: KeyArn, as_key_id: bool },
+    Address {
+        address: String,
+        asset: Option<String>,
+        #[serde(serialize_with = "optional_network_name")]
+        network: Option<Network>,
+    },
+}
+
+impl Selector {
+    /// The parameter that holds it.
+    pub const fn param(&self) -> &'static str {
+        match self {
+            Self::Id(_) => "walletId",
+            Self::Key { as_key_id: true, .. } => "keyId",
+            Self::Key { as_key_id: false, .. } => "kmsKeyId",
+            Self::Address { .. } => "address",
+        }
+    }
+}
+
+/// A page of wallets.
+#[derive(Debug, Serialize)]
+pub struct WalletList {
+    #[serde(skip)]
+    pub filter: WalletFilter,
+    /// 1..1000.
+    pub limit: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AddressQuery {
+    #[serde(serialize_with = "network_name")]
+    pub network: Network,
+    pub address: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct SigningRequest {
+    pub key: KeyArn,
+    #[serde(serialize_with = "as_text")]
+    pub digest: Digest32,
+}
+
+/// A call to explain.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    #[serde(skip)]
+    pub method: &'static Method,
+    pub request: Box<Request>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AuditQuery {
+    pub after: Option<u64>,
+    /// 1..1000.
+    pub limit: u32,
+}
+
+impl std::fmt::Debug for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The row of a method, by its name or an alias.
+pub fn find_method(name: &str) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.name == name || method.aliases.contains(&name))
+}
+
+/// Reads a frame.
+///
+/// # Errors
+/// [`Failure::InvalidParams`] with the parameter's name.
+pub fn read(frame: &Frame, networks: &Networks) -> Result<Call, Failure> {
+    let method = find_method(frame.method()).ok_or_else(|| Failure::Internal(format!("{} has no row", frame.method())))?;
+    let (request, request_id, on_behalf_of) = read_request(method, frame.params(), networks)?;
+    let content_hash = content_hash(method, &request, on_behalf_of.as_ref())?;
+    Ok(Call { method, request, request_id, on_behalf_of, content_hash })
+}
+
+type ReadRequest = (Request, Option<RequestId>, Option<OnBehalfOf>);
+
+fn read_request(method: &'static Method, params: Option<&str>, networks: &Networks) -> Result<ReadRequest, Failure> {
+    let fields = Fields::read(method, params, networks)?;
+    Ok(((method.read)(&fields)?, method.request_id(&fields)?, fields.optional("onBehalfOf")?))
+}
+
+fn content_hash(method: &Method, request: &Request, on_behalf_of: Option<&OnBehalfOf>) -> Result<[u8; 32], Failure> {
+    let content = serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
+    Ok(Sha256::digest(content).into())
+}
+
+fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn network_name<S: Serializer>(network: &Network, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(network)
+}
+
+fn optional_network_name<S: Serializer>(network: &Option<Network>, serializer: S) -> Result<S::Ok, S::Error> {
+    match network {
+        Some(network) => serializer.collect_str(network),
+        None => serializer.serialize_none(),
+    }
+}

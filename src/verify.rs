@@ -4,7 +4,11 @@
 pub mod ed25519;
 pub mod secp256k1;
 
+use crate::ids::WalletId;
 use crate::keys::{KeySpec, PublicKey, SigningPayload};
+use crate::kms::RawSignature;
+use crate::outcome::Failure;
+use crate::store::commits::UsableKey;
 use ed25519::Ed25519Signature;
 use secp256k1::EcdsaSignature;
 
@@ -21,6 +25,62 @@ pub enum SignatureError {
     Length { got: usize },
     #[error("does not verify against the public key")]
     Mismatch,
+}
+
+/// A signature proven to be this wallet's over the payload that was permitted. Made by [`verify`] alone; only this leaves.
+#[must_use]
+#[derive(Debug)]
+pub struct VerifiedSignature {
+    wallet_id: WalletId,
+    payload: SigningPayload,
+    signature: CheckedSignature,
+}
+
+impl VerifiedSignature {
+    pub const fn wallet_id(&self) -> WalletId {
+        self.wallet_id
+    }
+
+    /// What was signed.
+    pub const fn payload(&self) -> &SigningPayload {
+        &self.payload
+    }
+
+    /// The ECDSA signature, if it is one.
+    pub fn into_ecdsa(self) -> Option<EcdsaSignature> {
+        match self.signature {
+            CheckedSignature::Ecdsa(signature) => Some(signature),
+            CheckedSignature::Ed25519(_) => None,
+        }
+    }
+
+    /// The Ed25519 signature, if it is one.
+    pub fn into_ed25519(self) -> Option<Ed25519Signature> {
+        match self.signature {
+            CheckedSignature::Ecdsa(_) => None,
+            CheckedSignature::Ed25519(signature) => Some(signature),
+        }
+    }
+}
+
+/// Proves what KMS gave, against the pinned public key of the key that was found usable.
+///
+/// # Errors
+/// [`SignatureError`]; what KMS gave is dropped.
+pub fn verify(raw: RawSignature, key: &UsableKey) -> Result<VerifiedSignature, SignatureError> {
+    let wallet_id = raw.wallet_id();
+    if wallet_id != key.wallet_id() {
+        return Err(SignatureError::Mismatch);
+    }
+    let (payload, answer) = raw.into_parts();
+    let signature = check(key.public_key(), &payload, &answer)?;
+    Ok(VerifiedSignature { wallet_id, payload, signature })
+}
+
+/// What a signature that does not verify means: withheld, and someone is to look at once.
+pub fn alarm(error: SignatureError) -> Failure {
+    tracing::error!(alarm = "signature_invalid", %error, "KMS returned a signature that does not verify; it was withheld");
+    Failure::SignatureInvalid
 }
 
 /// A signature that verifies against the public key it was checked with.

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 pub enum Kind {
     /// The daemon started on this store.
     Start,
-    /// A permitted call is about to reach KMS.
+    /// A permitted call with an effect is about to be carried out.
     Intent,
     /// What came of an intent.
     Outcome,
@@ -21,8 +21,6 @@ pub enum Kind {
     Refusal,
     /// A stored or shared answer was given again.
     Repeat,
-    /// Something was done that does not involve KMS.
-    Action,
 }
 
 /// A record, in the order in which its members are written. Absent members are left out.

@@ -42,6 +42,9 @@ pub enum Credentials {
     Emulator,
 }
 
+/// A key id that no key has.
+const PROBE_KEY: &str = "00000000-0000-0000-0000-000000000000";
+
 /// KMS through the AWS SDK.
 pub struct AwsKms {
     clients: HashMap<String, Client>,
@@ -81,7 +84,7 @@ async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
         loader = loader.endpoint_url(url);
     }
     if settings.credentials == Credentials::Emulator {
-        loader = loader.credentials_provider(aws_credential_types::Credentials::from_keys("emulator", "emulator", None));
+        loader = loader.credentials_provider(aws_credential_types::Credentials::new("emulator", "emulator", None, None, "emulator"));
     }
     loader.load().await
 }
@@ -136,6 +139,13 @@ impl KeyService for AwsKms {
                     origin: key.origin?.as_str().to_owned(),
                 })
             }),
+            Err(error) => Attempt { request_id: None, result: Err(error) },
+        }
+    }
+
+    async fn probe(&self) -> Attempt<()> {
+        match self.client(&self.home) {
+            Ok(client) => attempted(client.describe_key().key_id(PROBE_KEY).send().await, |_| Some(())),
             Err(error) => Attempt { request_id: None, result: Err(error) },
         }
     }
@@ -229,6 +239,6 @@ fn lacks_credentials<E: Error + 'static>(error: &E) -> bool {
     causes(error).any(|cause| cause.downcast_ref::<aws_credential_types::provider::error::CredentialsError>().is_some())
 }
 
-fn causes(error: &(dyn Error + 'static)) -> impl Iterator<Item = &(dyn Error + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
 }

@@ -25,7 +25,7 @@ impl Governor {
         let limiter = match operation {
             Operation::Sign => &self.signatures,
             Operation::CreateKey => &self.creations,
-            Operation::GetPublicKey | Operation::GetPublicKeyOfNewKey | Operation::DescribeKey => return true,
+            Operation::GetPublicKey | Operation::GetPublicKeyOfNewKey | Operation::DescribeKey | Operation::Probe => return true,
         };
         match limiter {
             Some(limiter) => tokio::time::timeout_at(deadline.into(), limiter.until_ready()).await.is_ok(),

@@ -305,7 +305,7 @@ pub static METHODS: &[Method] = &[
         params: &[required("keyId", ParamType::KeyArn)],
         result: ResultType::PublicKey,
         summary: "The pinned public key, from the store: KMS is not asked.",
-        read: |fields| Ok(Request::GetPublicKey(Selector::Key(fields.required("keyId")?))),
+        read: |fields| Ok(Request::GetPublicKey(Selector::Key { arn: fields.required("keyId")?, as_key_id: true })),
     },
     Method {
         name: "kms_signTransactionHash",
@@ -466,7 +466,7 @@ fn selector(fields: &Fields<'_>) -> Result<Selector, Failure> {
     };
     match (fields.optional("walletId")?, fields.optional("kmsKeyId")?, fields.text("address")?) {
         (Some(id), None, None) => Ok(Selector::Id(id)),
-        (None, Some(key), None) => Ok(Selector::Key(key)),
+        (None, Some(arn), None) => Ok(Selector::Key { arn, as_key_id: false }),
         (None, None, Some(address)) => by_address(address),
         _ => Err(Failure::invalid("walletId", "give exactly one of walletId, kmsKeyId and address")),
     }

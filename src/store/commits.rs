@@ -28,6 +28,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
 pub(super) use self::in_flight::InFlight;
+pub use self::record::{CreationFailure, KmsRequestIds, ProvenWallet};
 
 /// A call that the policy has judged, with all that the audit says of it.
 #[must_use]
@@ -103,7 +104,6 @@ impl CreationPermit {
 #[must_use]
 pub struct OpenIntent {
     judged: Judged,
-    wallet_id: WalletId,
     /// Sequence and hash of the intent's record: the hash tells it from another that took its place after a failed commit.
     intent: Head,
     /// `None` once it is known to be on disk.
@@ -117,6 +117,15 @@ pub enum Reserved<T> {
     Proceed(T, OpenIntent),
     /// The request has ended, and its end is recorded.
     Settled(Recorded),
+}
+
+impl<T> Reserved<T> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reserved<U> {
+        match self {
+            Self::Proceed(permit, open) => Reserved::Proceed(change(permit), open),
+            Self::Settled(recorded) => Reserved::Settled(recorded),
+        }
+    }
 }
 
 /// A request's end with the proof that the audit has it. A reply can be built from this alone.

@@ -18,7 +18,7 @@ pub struct RequestKey {
 #[derive(Debug)]
 pub(super) struct Known {
     pub content_hash: [u8; 32],
-    pub wallet_id: WalletId,
+    pub wallet_id: Option<WalletId>,
     pub intent: u64,
     /// The stored answer; `None` while unfinished, or once it is no longer kept.
     pub answer: Option<String>,
@@ -32,11 +32,13 @@ pub(super) fn find(connection: &Connection, key: &RequestKey) -> Result<Option<K
              WHERE uid = ?1 AND method = ?2 AND request_id = ?3",
         )?
         .query_row((key.uid, key.method, key.request_id.as_str()), |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
     let Some((content_hash, wallet_id, intent, answer, answered)) = row else { return Ok(None) };
-    let wallet_id = wallet_id.parse().map_err(|_| StoreError::Corrupt("requests.wallet_id is not a wallet id".to_owned()))?;
+    let wallet_id = wallet_id
+        .map(|text| text.parse().map_err(|_| StoreError::Corrupt("requests.wallet_id is not a wallet id".to_owned())))
+        .transpose()?;
     Ok(Some(Known { content_hash, wallet_id, intent, answer, answered }))
 }
 
@@ -45,7 +47,7 @@ pub(super) fn bind(
     connection: &Connection,
     key: &RequestKey,
     content_hash: &[u8; 32],
-    wallet_id: WalletId,
+    wallet_id: Option<WalletId>,
     intent: u64,
 ) -> Result<(), StoreError> {
     connection
@@ -53,7 +55,7 @@ pub(super) fn bind(
             "INSERT INTO requests (uid, method, request_id, content_hash, wallet_id, intent) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (uid, method, request_id) DO UPDATE SET intent = excluded.intent WHERE answered_at IS NULL",
         )?
-        .execute((key.uid, key.method, key.request_id.as_str(), content_hash, wallet_id.to_string(), intent))?;
+        .execute((key.uid, key.method, key.request_id.as_str(), content_hash, wallet_id.map(|id| id.to_string()), intent))?;
     Ok(())
 }
 

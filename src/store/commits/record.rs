@@ -58,9 +58,9 @@ impl Store {
     }
 
     /// Records that no wallet came of it. Whether a key may exist decides between FAILED and PENDING.
-    pub async fn record_not_created(&self, open: OpenIntent, failed: CreationFailure, kms_request_ids: KmsRequestIds) -> Recorded {
+    pub async fn record_not_created(&self, open: OpenIntent, permit: CreationPermit, failed: CreationFailure, kms_request_ids: KmsRequestIds) -> Recorded {
         let CreationFailure { failure, key, no_key_exists } = failed;
-        let wallet_id = open.wallet_id;
+        let wallet_id = permit.wallet.wallet_id;
         self.record_outcome(open, Err(failure), no_key_exists, kms_request_ids, move |transaction, now| {
             if let Some(key) = &key {
                 wallets::name_key(transaction.connection, wallet_id, key)
@@ -85,9 +85,10 @@ impl Store {
         self.record_end(judged, Kind::Refusal, Err(failure)).await
     }
 
-    /// Records something done that does not involve KMS.
-    pub async fn record_action(&self, judged: Judged, outcome: Outcome) -> Recorded {
-        self.record_end(judged, Kind::Action, outcome).await
+    /// Records what came of an action that does not involve KMS.
+    pub async fn record_action(&self, open: OpenIntent, outcome: Outcome) -> Recorded {
+        let frees_request = outcome.is_err();
+        self.record_outcome(open, outcome, frees_request, Vec::new(), |_, _| Ok(())).await
     }
 
     /// Records that the daemon runs on this store from now on. Proves that the audit can be written before anyone is served.

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError, audit, requests};
 
 /// How a reserving transaction ended.
 enum Reservation<T> {
-    Opened { permit: T, wallet_id: WalletId, intent: Head, sharing: Option<Sharing> },
+    Opened { permit: T, intent: Head, sharing: Option<Sharing> },
     Ended(Outcome),
     Wait(Ending),
 }
@@ -23,8 +23,8 @@ enum Reservation<T> {
 enum RequestState {
     /// New, or without an id.
     Fresh,
-    /// An earlier call with this content left this wallet behind and never ended.
-    Unfinished(WalletId),
+    /// An earlier call with this content never ended; it may have left a wallet behind.
+    Unfinished(Option<WalletId>),
     Answered { intent: u64, answer: Option<String> },
     OtherContent,
     Running(Ending),
@@ -43,7 +43,7 @@ impl Store {
                 // A released signature would have been answered: an unfinished call released nothing and signs again.
                 RequestState::Fresh | RequestState::Unfinished(_) => {
                     let key = UsableKey { wallet_id, arn, public_key };
-                    reserving.open(wallet_id, (Permit { wallet_id, payload }, key))
+                    reserving.open(Some(wallet_id), (Permit { wallet_id, payload }, key))
                 }
                 ended => reserving.end(ended),
             }
@@ -58,12 +58,13 @@ impl Store {
             .reserve(judged, move |reserving| match reserving.request_state()? {
                 RequestState::Fresh => {
                     wallets::insert(reserving.transaction.connection, &wallet)?;
-                    reserving.open(wallet.wallet_id, CreationPermit { wallet })
+                    reserving.open(Some(wallet.wallet_id), CreationPermit { wallet })
                 }
                 RequestState::Unfinished(left) => {
+                    let left = left.ok_or_else(|| StoreError::Corrupt("a creation's requestId without its wallet".to_owned()))?;
                     let wallet = reserving.wallet(left)?;
                     if wallet.kms_key_id.is_some() {
-                        reserving.open(left, CreationPermit { wallet })
+                        reserving.open(Some(left), CreationPermit { wallet })
                     } else {
                         reserving.refuse(Failure::KmsOutcomeUnknown {
                             reason: format!(
@@ -86,6 +87,15 @@ impl Store {
         }
     }
 
+    /// Settles an action that does not involve KMS, and inserts its intent.
+    pub async fn reserve_action(&self, judged: Judged) -> Reserved<()> {
+        self.reserve(judged, |reserving| match reserving.request_state()? {
+            RequestState::Fresh | RequestState::Unfinished(_) => reserving.open(None, ()),
+            ended => reserving.end(ended),
+        })
+        .await
+    }
+
     async fn reserve<T, F>(&self, judged: Judged, settle: F) -> Reserved<T>
     where
         T: Send + 'static,
@@ -101,8 +111,8 @@ impl Store {
         });
         let (result, durable) = pending.early().await;
         match result {
-            Ok((judged, Reservation::Opened { permit, wallet_id, intent, sharing })) => {
-                Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), sharing })
+            Ok((judged, Reservation::Opened { permit, intent, sharing })) => {
+                Reserved::Proceed(permit, OpenIntent { judged, intent, durable: Some(durable), sharing })
             }
             Ok((_, Reservation::Ended(outcome))) => Reserved::Settled(match durable.wait().await {
                 Ok(()) => Recorded::committed(outcome),
@@ -164,19 +174,19 @@ impl Reserving<'_, '_> {
     }
 
     /// Inserts the intent and gives the permit out.
-    fn open<T>(self, wallet_id: WalletId, permit: T) -> Result<Reservation<T>, StoreError> {
+    fn open<T>(self, wallet_id: Option<WalletId>, permit: T) -> Result<Reservation<T>, StoreError> {
         let (judged, now) = (self.judged, self.now);
         let sequence = audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Intent, None, None))?;
         self.transaction
             .connection
             .prepare_cached("INSERT INTO open_intents (intent, wallet_id) VALUES (?1, ?2)")?
-            .execute((sequence, wallet_id.to_string()))?;
+            .execute((sequence, wallet_id.map(|id| id.to_string())))?;
         let key = judged.request_key();
         if let Some(key) = &key {
             requests::bind(self.transaction.connection, key, &judged.content_hash, wallet_id, sequence)?;
         }
         let sharing = key.map(|key| self.in_flight.enter(key, judged.content_hash));
-        Ok(Reservation::Opened { permit, wallet_id, intent: self.transaction.head.clone(), sharing })
+        Ok(Reservation::Opened { permit, intent: self.transaction.head.clone(), sharing })
     }
 
     fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {

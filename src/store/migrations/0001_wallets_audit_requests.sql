@@ -54,7 +54,7 @@ CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(AB
 -- Intents whose outcome is not yet recorded. What a crash leaves here may have reached KMS.
 CREATE TABLE open_intents (
     intent    INTEGER NOT NULL PRIMARY KEY REFERENCES audit (sequence),
-    wallet_id TEXT    NOT NULL
+    wallet_id TEXT                            -- NULL where the call is about no wallet
 ) STRICT;
 
 -- What makes a call safe to retry: requestId and idempotencyKey, scoped to caller uid and method.
@@ -63,7 +63,7 @@ CREATE TABLE requests (
     method       TEXT    NOT NULL,
     request_id   TEXT    NOT NULL,
     content_hash BLOB    NOT NULL CHECK (length(content_hash) = 32),
-    wallet_id    TEXT    NOT NULL,
+    wallet_id    TEXT,                        -- NULL where the call is about no wallet
     intent       INTEGER NOT NULL REFERENCES audit (sequence),
     answer       TEXT,                        -- the stored result, byte for byte; NULL while unfinished
     answered_at  INTEGER,

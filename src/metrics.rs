@@ -1,0 +1,70 @@
+//! Every metric: its name, help, unit and labels. Labels are enums only, so their number is bounded.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::kms::{AttemptError, Operation};
+use crate::outcome::Outcome;
+
+const REQUESTS: &str = "kmsignd_requests_total";
+const REQUEST_SECONDS: &str = "kmsignd_request_duration_seconds";
+const REFUSED: &str = "kmsignd_requests_refused_total";
+const KMS_ATTEMPTS: &str = "kmsignd_kms_attempts_total";
+const KMS_SECONDS: &str = "kmsignd_kms_attempt_duration_seconds";
+const CONNECTIONS: &str = "kmsignd_connections";
+
+static EXPORTER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Starts collecting. Without it (or if another collector is installed in this process) every call below does nothing.
+pub fn install() {
+    EXPORTER.get_or_init(|| {
+        let seconds = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        let handle = PrometheusBuilder::new().set_buckets(&seconds).ok()?.install_recorder().ok()?;
+        describe_counter!(REQUESTS, Unit::Count, "Requests that reached a method, by method and outcome");
+        describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request's frame to its reply, by method");
+        describe_counter!(REFUSED, Unit::Count, "Requests refused before any method saw them, by kind of error");
+        describe_counter!(KMS_ATTEMPTS, Unit::Count, "Attempts at KMS, by operation and outcome");
+        describe_histogram!(KMS_SECONDS, Unit::Seconds, "Time of one attempt at KMS, by operation");
+        describe_gauge!(CONNECTIONS, Unit::Count, "Open connections on the socket");
+        Some(handle)
+    });
+}
+
+/// The Prometheus text of `/metrics`.
+pub fn render() -> String {
+    EXPORTER.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+}
+
+pub(crate) fn request(method: &'static str, outcome: &Outcome, took: Duration) {
+    let outcome = outcome.as_ref().err().map_or("success", |failure| failure.kind());
+    counter!(REQUESTS, "method" => method, "outcome" => outcome).increment(1);
+    histogram!(REQUEST_SECONDS, "method" => method).record(took.as_secs_f64());
+}
+
+pub(crate) fn refused(kind: &'static str) {
+    counter!(REFUSED, "kind" => kind).increment(1);
+}
+
+pub(crate) fn connected(change: f64) {
+    gauge!(CONNECTIONS).increment(change);
+}
+
+pub(crate) fn kms_attempt(operation: Operation, error: Option<&AttemptError>, took: Duration) {
+    let outcome = match error {
+        None => "success",
+        Some(AttemptError::NotSent) => "not_sent",
+        Some(AttemptError::NoCredentials) => "no_credentials",
+        Some(AttemptError::Throttled) => "throttled",
+        Some(AttemptError::Denied) => "denied",
+        Some(AttemptError::Unavailable { .. }) => "unavailable",
+        Some(AttemptError::Lost) => "lost",
+        Some(AttemptError::NotFound) => "not_found",
+        Some(AttemptError::KeyState { .. }) => "key_state",
+        Some(AttemptError::Refused { .. }) => "refused",
+    };
+    counter!(KMS_ATTEMPTS, "operation" => operation.name(), "outcome" => outcome).increment(1);
+    histogram!(KMS_SECONDS, "operation" => operation.name()).record(took.as_secs_f64());
+}

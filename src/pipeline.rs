@@ -1,0 +1,180 @@
+//! The way of every request, on one screen:
+//!
+//! ```text
+//! bytes -> Frame -> (Caller, Frame) -> Call -> Decision -> Permit + UsableKey -> RawSignature -> VerifiedSignature -> Recorded -> reply
+//! ```
+//!
+//! Each step takes what only the step before it makes, so a skipped step does not compile (tests/it/compile_fail). No other
+//! code calls these stages. Decoding comes before policy; the intent is durable before anything is released, the outcome
+//! before the reply. Denials take the same way as successes.
+
+mod judge;
+mod reads;
+mod services;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::caller::Caller;
+use crate::kms::{Answered, AttemptError, KmsError};
+use crate::metrics;
+use crate::outcome::{Answer, Failure, Outcome};
+use crate::rpc::methods::Runs;
+use crate::rpc::{self, Call, NewWallet, Reply, Request, SigningRequest};
+use crate::store::commits::{CreationFailure, Judged, Permit, Recorded, Reserved, UsableKey};
+use crate::store::wallets::Wallet;
+use crate::transport::Frame;
+use crate::verify;
+use crate::wallets::create::AnswerShape;
+use crate::wallets::{create, sign, verify as verification};
+
+use self::judge::Subject;
+
+pub use self::services::{KmsHealth, Reloaded, Services};
+
+/// A request from its frame to its reply.
+pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply {
+    let (started, method) = (Instant::now(), frame.method());
+    let recorded = match rpc::read(&frame, &services.networks) {
+        Ok(call) => services.carry_out(caller, call).await,
+        Err(failure) => Recorded::unreadable(failure),
+    };
+    metrics::request(method, recorded.outcome(), started.elapsed());
+    rpc::reply(recorded)
+}
+
+impl Services {
+    async fn carry_out(self: Arc<Self>, caller: Caller, call: Call) -> Recorded {
+        let subject = match self.subject(call.request()) {
+            Ok(subject) => subject,
+            Err(failure) => return Recorded::unreadable(failure),
+        };
+        let (judged, told) = self.judge(caller, &call, &subject);
+        if !judged.decision.is_allowed() {
+            return self.store.record_denial(judged, told).await;
+        }
+        match (call.request(), subject) {
+            (Request::WalletCreate(new), _) => self.create(judged, new, AnswerShape::Wallet).await,
+            (Request::CreateKey(new), _) => self.create(judged, new, AnswerShape::Key).await,
+            (Request::SignHash(request), Subject::Wallet(wallet)) => self.sign_hash(judged, &wallet, request).await,
+            (Request::WalletVerify(_), Subject::Wallet(wallet)) => self.verify_wallet(judged, &wallet).await,
+            (Request::SignHash(_) | Request::WalletVerify(_), Subject::Unknown(failure)) => {
+                self.store.record_refusal(judged, failure).await
+            }
+            (Request::AdminReload, _) => self.reload(judged).await,
+            (_, subject) => self.read_only(judged, call, subject).await,
+        }
+    }
+
+    async fn read_only(self: Arc<Self>, judged: Judged, call: Call, subject: Subject) -> Recorded {
+        let Judged { caller, decision, .. } = judged;
+        let outcome = match call.method().runs {
+            Runs::Inline => self.read(&caller, call.request(), subject),
+            Runs::ToItsEnd => tokio::task::spawn_blocking(move || self.read(&caller, call.request(), subject))
+                .await
+                .unwrap_or_else(|error| Err(Failure::Internal(error.to_string()))),
+        };
+        Recorded::allowed_read(&decision, outcome)
+    }
+
+    async fn sign_hash(&self, judged: Judged, wallet: &Wallet, request: &SigningRequest) -> Recorded {
+        let payload = match sign::payload(wallet, request) {
+            Ok(payload) => payload,
+            Err(failure) => return self.store.record_refusal(judged, failure).await,
+        };
+        let (permit, key, open) = match self.store.reserve_signing(judged, wallet.wallet_id, payload).await {
+            Reserved::Proceed((permit, key), open) => (permit, key, open),
+            Reserved::Settled(recorded) => return recorded,
+        };
+        let Answered { result, request_ids } = self.kms.sign(permit, &key).await;
+        let outcome = result
+            .map_err(KmsError::into_failure)
+            .and_then(|raw| verify::verify(raw, &key).map_err(verify::alarm))
+            .and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
+        self.store.record_signing(open, outcome, request_ids).await
+    }
+
+    async fn create(&self, judged: Judged, new: &NewWallet, shape: AnswerShape) -> Recorded {
+        let pending = create::pending(new, self.clock.now());
+        let (permit, open) = match self.store.reserve_creation(judged, pending).await {
+            Reserved::Proceed(permit, open) => (permit, open),
+            Reserved::Settled(recorded) => return recorded,
+        };
+        let Answered { result, mut request_ids } = self.kms.create_key(&permit).await;
+        let key = match result {
+            Ok(key) => key,
+            Err(error) => {
+                let no_key_exists = error.had_no_effect();
+                let failed = CreationFailure { failure: error.into_failure(), key: None, no_key_exists };
+                return self.store.record_not_created(open, permit, failed, request_ids).await;
+            }
+        };
+        let Answered { result, request_ids: more } = self.kms.new_public_key(&key, permit.wallet().key_spec).await;
+        request_ids.extend(more);
+        let proven = result.map_err(KmsError::into_failure).and_then(|public_key| {
+            create::prove(&self.networks, permit.wallet(), key.clone(), public_key, self.clock.now(), shape)
+        });
+        match proven {
+            Ok(proven) => self.store.record_created(open, permit, proven, request_ids).await,
+            Err(failure) => {
+                let failed = CreationFailure { failure, key: Some(key), no_key_exists: false };
+                self.store.record_not_created(open, permit, failed, request_ids).await
+            }
+        }
+    }
+
+    /// Asks KMS about the key and, if the wallet's state lets it sign, has a challenge signed on the same way as any payload.
+    async fn verify_wallet(&self, judged: Judged, wallet: &Wallet) -> Recorded {
+        let payload = match verification::challenge(wallet, self.clock.now()) {
+            Ok(payload) => payload,
+            Err(failure) => return self.store.record_refusal(judged, failure).await,
+        };
+        let reserved = if wallet.status.can_sign() {
+            self.store.reserve_signing(judged, wallet.wallet_id, payload).await.map(Some)
+        } else {
+            self.store.reserve_action(judged).await.map(|()| None)
+        };
+        let (signing, open) = match reserved {
+            Reserved::Proceed(signing, open) => (signing, open),
+            Reserved::Settled(recorded) => return recorded,
+        };
+        let mut request_ids = Vec::new();
+        let outcome = self.examine(wallet, signing, &mut request_ids).await;
+        self.store.record_signing(open, outcome, request_ids).await
+    }
+
+    async fn reload(&self, judged: Judged) -> Recorded {
+        match self.store.reserve_action(judged).await {
+            Reserved::Proceed((), open) => {
+                let outcome = self.reload_now().and_then(|reloaded| Answer::of(&reloaded));
+                self.store.record_action(open, outcome).await
+            }
+            Reserved::Settled(recorded) => recorded,
+        }
+    }
+
+    /// What KMS says of the wallet's key, and whether a challenge that it signs verifies.
+    async fn examine(&self, wallet: &Wallet, signing: Option<(Permit, UsableKey)>, request_ids: &mut Vec<String>) -> Outcome {
+        let arn = wallet.kms_key_id.as_ref().ok_or(Failure::KeyNotUsable { status: wallet.status })?;
+        let described = self.kms.describe_key(arn).await;
+        request_ids.extend(described.request_ids);
+        let description = described.result.map_err(KmsError::into_failure)?;
+        let fetched = self.kms.current_public_key(arn, wallet.key_spec).await;
+        request_ids.extend(fetched.request_ids);
+        let public_key = fetched.result.map_err(KmsError::into_failure)?;
+        let signature_verified = match signing {
+            None => false,
+            Some((permit, key)) => {
+                let signed = self.kms.sign(permit, &key).await;
+                request_ids.extend(signed.request_ids);
+                match signed.result {
+                    Ok(raw) => verify::verify(raw, &key).map_err(verify::alarm).is_ok(),
+                    // A key that KMS does not let sign is a finding, not a failure.
+                    Err(KmsError { cause: AttemptError::KeyState { .. } | AttemptError::NotFound, .. }) => false,
+                    Err(error) => return Err(error.into_failure()),
+                }
+            }
+        };
+        verification::answer(&self.networks, wallet, &description, &public_key, signature_verified, self.clock.now())
+    }
+}

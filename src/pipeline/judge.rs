@@ -1,0 +1,118 @@
+//! The decision: which question a call puts to the policy, and what a caller hears who may not even know what it asked about.
+
+use super::Services;
+use crate::audit::record::Facts;
+use crate::caller::Caller;
+use crate::ids::WalletId;
+use crate::outcome::Failure;
+use crate::policy::{Action, Context, Decision, Principal, Question, Resource, Spend};
+use crate::rpc::methods::Method;
+use crate::rpc::{Call, Request};
+use crate::store::commits::Judged;
+use crate::store::wallets::Wallet;
+use crate::wallets::{select, unknown, with_facts};
+
+/// What a call is about.
+pub enum Subject {
+    Daemon,
+    Wallet(Box<Wallet>),
+    /// A wallet that is not there. Only who may read at all learns that.
+    Unknown(Failure),
+}
+
+impl Services {
+    /// Looks up what the call is about.
+    pub(super) fn subject(&self, request: &Request) -> Result<Subject, Failure> {
+        let Some(selector) = request.selector() else { return Ok(Subject::Daemon) };
+        match select(&self.store, &self.networks, &selector) {
+            Ok(wallet) => Ok(Subject::Wallet(Box::new(wallet))),
+            Err(Failure::StoreUnavailable) => Err(Failure::StoreUnavailable),
+            Err(failure) => Ok(Subject::Unknown(failure)),
+        }
+    }
+
+    /// Judges a call. The failure is what a denied caller is told instead of the denial, if it may not know of the wallet.
+    pub(super) fn judge(&self, caller: Caller, call: &Call, subject: &Subject) -> (Judged, Option<Failure>) {
+        let decision = self.decide(&caller, call.method(), call.request(), subject);
+        let told = if decision.is_allowed() { None } else { self.told_instead(&caller, call.request(), subject) };
+        let judged = Judged {
+            method: call.method().name,
+            content_hash: *call.content_hash(),
+            request_id: call.request_id().cloned(),
+            on_behalf_of: call.on_behalf_of().cloned(),
+            facts: facts(call.request(), subject),
+            decision,
+            caller,
+        };
+        (judged, told)
+    }
+
+    pub(super) fn decide(&self, caller: &Caller, method: &Method, request: &Request, subject: &Subject) -> Decision {
+        match (subject, request) {
+            (Subject::Daemon, Request::WalletCreate(new) | Request::CreateKey(new)) => {
+                let context = Context::Create {
+                    method: method.name,
+                    asset: new.network.asset(),
+                    network: new.network.network(),
+                    user_id: new.user_id.as_str(),
+                };
+                self.ask(caller, method.action, Resource::Daemon, context)
+            }
+            (Subject::Daemon, _) => self.ask(caller, method.action, Resource::Daemon, Context::Method(method.name)),
+            (Subject::Unknown(_), _) => self.ask(caller, Action::Read, Resource::Daemon, Context::Method(method.name)),
+            (Subject::Wallet(wallet), Request::SignHash(_)) => {
+                let spend = Spend::raw(method.name, self.clock.now());
+                with_facts(wallet, &self.networks, |facts| {
+                    self.ask(caller, method.action, Resource::Wallet(facts), Context::Spend(&spend))
+                })
+            }
+            (Subject::Wallet(wallet), _) => with_facts(wallet, &self.networks, |facts| {
+                self.ask(caller, method.action, Resource::Wallet(facts), Context::Method(method.name))
+            }),
+        }
+    }
+
+    /// Whether the caller may read this wallet.
+    pub(super) fn may_read(&self, caller: &Caller, wallet: &Wallet) -> bool {
+        with_facts(wallet, &self.networks, |facts| {
+            self.ask(caller, Action::Read, Resource::Wallet(facts), Context::Method("wallet_list")).is_allowed()
+        })
+    }
+
+    pub(super) fn ask(&self, caller: &Caller, action: Action, resource: Resource<'_>, context: Context<'_>) -> Decision {
+        let principal = Principal { uid: caller.uid(), groups: caller.groups() };
+        self.policy().decide(&Question { principal, action, resource, context })
+    }
+
+    /// A caller that may read here, but not this wallet, hears what it would hear if there were none. One that may read
+    /// nothing hears DENIED for every wallet, there or not.
+    pub(super) fn told_instead(&self, caller: &Caller, request: &Request, subject: &Subject) -> Option<Failure> {
+        let Subject::Wallet(wallet) = subject else { return None };
+        let may_read_here = || self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get")).is_allowed();
+        (!self.may_read(caller, wallet) && may_read_here()).then(|| unknown(request.selector_name()))
+    }
+}
+
+fn facts(request: &Request, subject: &Subject) -> Facts {
+    let mut facts = Facts::default();
+    match subject {
+        Subject::Wallet(wallet) => {
+            facts.wallet_id = Some(wallet.wallet_id).as_ref().map(WalletId::to_string);
+            facts.user_id = Some(wallet.user_id.to_string());
+            facts.asset = Some(wallet.asset.clone());
+            facts.network = Some(wallet.network.clone());
+        }
+        Subject::Unknown(failure) => facts.detail = Some(failure.to_string()),
+        Subject::Daemon => {}
+    }
+    match request {
+        Request::WalletCreate(new) | Request::CreateKey(new) => {
+            facts.user_id = Some(new.user_id.to_string());
+            facts.asset = Some(new.network.asset().to_owned());
+            facts.network = Some(new.network.network().to_owned());
+        }
+        Request::SignHash(signing) => facts.digest = Some(signing.digest.to_string()),
+        _ => {}
+    }
+    facts
+}

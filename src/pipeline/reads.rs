@@ -1,0 +1,160 @@
+//! What reads answer. Nothing here asks KMS, writes, or waits.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Services;
+use super::judge::Subject;
+use crate::caller::Caller;
+use crate::outcome::{Answer, Failure, Outcome};
+use crate::policy::{Action, Context, Decision, Effect, EffectKind, Resource, Spend};
+use crate::rpc::{AuditQuery, Explained, Request, openrpc};
+use crate::store::AuditRow;
+use crate::store::wallets::Wallet;
+use crate::wallets::{list, unreadable, with_facts};
+
+impl Services {
+    /// Answers a permitted read.
+    pub(super) fn read(&self, caller: &Caller, request: &Request, subject: Subject) -> Outcome {
+        match (request, subject) {
+            (_, Subject::Unknown(failure)) => Err(failure),
+            (Request::WalletGet(_), Subject::Wallet(wallet)) => list::wallet(&wallet),
+            (Request::WalletAddresses(_), Subject::Wallet(wallet)) => list::addresses(&self.networks, &wallet),
+            (Request::GetPublicKey(_), Subject::Wallet(wallet)) => list::public_key(&wallet),
+            (Request::WalletList(page), _) => list::page(&self.store, page, |wallet| self.may_read(caller, wallet)),
+            (Request::AddressValidate(query), _) => list::validity(query),
+            (Request::EthAccounts, _) => list::accounts(&self.store, &self.networks, |wallet| self.may_sign(caller, wallet)),
+            (Request::EthChainId, _) => {
+                let id = self.networks.default_evm().chain_id();
+                id.map_or_else(|| Err(Failure::Internal("no default EVM network".to_owned())), |id| Answer::of(&format!("{id:#x}")))
+            }
+            (Request::ClientVersion, _) => Answer::of(&concat!("kmsignd/", env!("CARGO_PKG_VERSION"))),
+            (Request::PolicyExplain(explained), _) => self.explain(caller, explained),
+            (Request::AuditTail(query), _) => self.audit_tail(query),
+            (Request::AuditVerify, _) => self.audit_verify(),
+            (Request::AdminStatus, _) => self.status(),
+            (Request::Discover, _) => Answer::of(&openrpc::document()),
+            (request, _) => Err(Failure::Internal(format!("{request:?} is no read"))),
+        }
+    }
+
+    /// Whether this caller may sign anything at all with the wallet: a transfer to itself, a message or a digest.
+    fn may_sign(&self, caller: &Caller, wallet: &Wallet) -> bool {
+        let now = self.clock.now();
+        let own = Effect {
+            recipient: wallet.address.clone(),
+            amount: Some(0),
+            to_own_wallet: true,
+            ..Effect::new(EffectKind::Transfer)
+        };
+        let spends = [
+            (Action::Sign, Spend::new("eth_signTransaction", now, vec![own])),
+            (Action::SignMessage, Spend::new("personal_sign", now, vec![Effect::new(EffectKind::Message)])),
+            (Action::SignRaw, Spend::raw("kms_signTransactionHash", now)),
+        ];
+        with_facts(wallet, &self.networks, |facts| {
+            spends.iter().any(|(action, spend)| {
+                self.ask(caller, *action, Resource::Wallet(facts), Context::Spend(spend)).is_allowed()
+            })
+        })
+    }
+
+    fn explain(&self, caller: &Caller, explained: &Explained) -> Outcome {
+        let request = &*explained.request;
+        let subject = self.subject(request)?;
+        let decision = self.decide(caller, explained.method, request, &subject);
+        if let (false, Some(failure)) = (decision.is_allowed(), self.told_instead(caller, request, &subject)) {
+            return Err(failure);
+        }
+        if let (true, Subject::Unknown(failure)) = (decision.is_allowed(), subject) {
+            return Err(failure);
+        }
+        Answer::of(&Explanation::new(explained, &decision))
+    }
+
+    fn audit_tail(&self, query: &AuditQuery) -> Outcome {
+        let page = self.store.audit_page(query.after, query.limit).map_err(unreadable)?;
+        let records = page.rows.iter().map(with_hash).collect::<Result<Vec<_>, _>>()?;
+        Answer::of(&json!({
+            "records": records,
+            "head": { "sequence": page.head.sequence, "hash": hex::encode(page.head.hash) },
+        }))
+    }
+
+    fn audit_verify(&self) -> Outcome {
+        let verdict = self.store.audit_verify().map_err(unreadable)?;
+        let mut answer = json!({
+            "records": verdict.records,
+            "head": { "sequence": verdict.head.sequence, "hash": hex::encode(verdict.head.hash) },
+            "ok": verdict.first_bad.is_none(),
+        });
+        if let (Some(first_bad), Value::Object(members)) = (verdict.first_bad, &mut answer) {
+            tracing::error!(alarm = "audit_tampered", first_bad, "the audit's hash chain is broken");
+            members.insert("firstBad".to_owned(), first_bad.into());
+        }
+        Answer::of(&answer)
+    }
+
+    fn status(&self) -> Outcome {
+        let reasons = self.unready_reasons();
+        let wallets: serde_json::Map<String, Value> = self
+            .store
+            .count_wallets()
+            .map_err(unreadable)?
+            .into_iter()
+            .map(|(status, count)| (status.as_str().to_owned(), count.into()))
+            .collect();
+        let policy = self.policy();
+        let head = self.store.audit_head().map_err(unreadable)?;
+        let uptime = self.clock.now().unix_millis().saturating_sub(self.started_at.unix_millis()) / 1000;
+        Answer::of(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptimeSeconds": uptime,
+            "startedAt": self.started_at,
+            "ready": reasons.is_empty(),
+            "reasons": reasons,
+            "kms": [{ "region": self.kms.region(), "answers": self.kms_health() == super::KmsHealth::Answers }],
+            "store": { "bytes": self.store.bytes_on_disk(), "writable": self.store.write_health().is_ok(), "auditSequence": head.sequence },
+            "policy": { "policies": policy.len(), "digest": policy.digest() },
+            "wallets": wallets,
+        }))
+    }
+}
+
+/// What the policy says of a call.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    decision: &'static str,
+    /// Ids of the policies that decided.
+    policies: &'a [String],
+    summary: Value,
+}
+
+impl<'a> Explanation<'a> {
+    fn new(explained: &Explained, decision: &'a Decision) -> Self {
+        let effects = match &*explained.request {
+            Request::SignHash(signing) => json!([{ "kind": "raw", "digest": signing.digest.to_string(), "unknownAmount": true }]),
+            _ => json!([]),
+        };
+        Self {
+            decision: if decision.is_allowed() { "allow" } else { "deny" },
+            policies: decision.policies(),
+            summary: json!({
+                "method": explained.method.name,
+                "action": decision.action().as_str(),
+                "reason": decision.reason(),
+                "effects": effects,
+            }),
+        }
+    }
+}
+
+/// The stored record with its hash as one more member.
+fn with_hash(row: &AuditRow) -> Result<Box<RawValue>, Failure> {
+    let text = match row.record.strip_suffix('}') {
+        Some(open) => format!("{open},\"hash\":\"{}\"}}", hex::encode(row.hash)),
+        None => return Err(Failure::Internal(format!("audit record {} is not an object", row.sequence))),
+    };
+    RawValue::from_string(text).map_err(|error| Failure::Internal(format!("audit record {}: {error}", row.sequence)))
+}

@@ -1,0 +1,126 @@
+//! What the pipeline stands on, and whether it could sign and audit now.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use serde::Serialize;
+
+use crate::chains::networks::Networks;
+use crate::clock::{Clock, Timestamp};
+use crate::kms::Kms;
+use crate::outcome::Failure;
+use crate::policy::Policy;
+use crate::store::Store;
+
+/// Everything a request may need. One for the life of the daemon.
+pub struct Services {
+    pub networks: Networks,
+    pub store: Store,
+    pub kms: Kms,
+    pub clock: Arc<dyn Clock>,
+    pub started_at: Timestamp,
+    policy: RwLock<Arc<Policy>>,
+    policy_problem: Mutex<Option<String>>,
+    kms_health: Mutex<KmsHealth>,
+    reloader: Reloader,
+}
+
+/// Reads configuration and policy again; a bad file is an error that names it.
+pub type Reloader = Box<dyn Fn() -> Result<(Policy, Vec<Change>), String> + Send + Sync>;
+
+/// A configuration key whose value differs from the one in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    pub key: String,
+    /// The value in force stays until the daemon is restarted.
+    pub needs_restart: bool,
+}
+
+/// What admin_reload did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reloaded {
+    pub changes: Vec<Change>,
+    pub policy_digest: String,
+}
+
+/// What the last question to KMS came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KmsHealth {
+    NotAsked,
+    Answers,
+    Fails(String),
+}
+
+impl Services {
+    pub fn new(networks: Networks, store: Store, kms: Kms, clock: Arc<dyn Clock>, policy: Policy, reloader: Reloader) -> Self {
+        Self {
+            networks,
+            store,
+            kms,
+            started_at: clock.now(),
+            clock,
+            policy: RwLock::new(Arc::new(policy)),
+            policy_problem: Mutex::default(),
+            kms_health: Mutex::new(KmsHealth::NotAsked),
+            reloader,
+        }
+    }
+
+    /// The policies in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads configuration and policy again. Whatever is wrong with them leaves everything as it was.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidParams`] naming the file.
+    pub fn reload_now(&self) -> Result<Reloaded, Failure> {
+        match (self.reloader)() {
+            Ok((policy, changes)) => {
+                let policy_digest = policy.digest().to_owned();
+                *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+                *self.policy_problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                tracing::info!(policy_digest, changes = changes.len(), "configuration and policy were read again");
+                Ok(Reloaded { changes, policy_digest })
+            }
+            Err(problem) => {
+                tracing::error!(problem, "the reload was refused; what was in force stays");
+                *self.policy_problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.clone());
+                Err(Failure::invalid("configuration", problem))
+            }
+        }
+    }
+
+    /// Asks KMS whether it answers us, and remembers.
+    pub async fn probe_kms(&self) -> KmsHealth {
+        let health = match self.kms.probe().await {
+            Ok(()) => KmsHealth::Answers,
+            Err(failure) => KmsHealth::Fails(failure.to_string()),
+        };
+        *self.kms_health.lock().unwrap_or_else(PoisonError::into_inner) = health.clone();
+        health
+    }
+
+    pub fn kms_health(&self) -> KmsHealth {
+        self.kms_health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the daemon could not sign, or could not audit, at this moment. Empty when ready.
+    pub fn unready_reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        match self.kms_health() {
+            KmsHealth::Answers => {}
+            KmsHealth::NotAsked => reasons.push("kms: not asked yet".to_owned()),
+            KmsHealth::Fails(why) => reasons.push(format!("kms: {why}")),
+        }
+        if let Err(why) = self.store.write_health() {
+            reasons.push(format!("audit: the store can't be written: {why}"));
+        }
+        if let Some(problem) = &*self.policy_problem.lock().unwrap_or_else(PoisonError::into_inner) {
+            reasons.push(format!("reload: refused, the former configuration and policy are in force: {problem}"));
+        }
+        reasons
+    }
+}

@@ -1,0 +1,98 @@
+//! The reply: built from a [`Recorded`] end and from nothing else.
+
+use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::{IntoResponse, ResponsePayload};
+use serde_json::value::RawValue;
+
+use super::error_codes::{Kind, RpcError};
+use crate::outcome::{Answer, Failure};
+use crate::store::commits::Recorded;
+
+/// What goes back to the caller.
+#[must_use]
+#[derive(Debug, Clone)]
+pub struct Reply(Result<Answer, RpcError>);
+
+/// Builds the reply to a request whose end is recorded.
+pub fn reply(recorded: Recorded) -> Reply {
+    Reply(recorded.into_outcome().map_err(|failure| error_of(&failure)))
+}
+
+impl IntoResponse for Reply {
+    type Output = Box<RawValue>;
+
+    fn into_response(self) -> ResponsePayload<'static, Self::Output> {
+        let json = self.0.and_then(|answer| {
+            RawValue::from_string(answer.as_json().to_owned()).map_err(|error| error_of(&Failure::Internal(error.to_string())))
+        });
+        match json {
+            Ok(json) => ResponsePayload::success(json),
+            Err(error) => ResponsePayload::error(ErrorObjectOwned::from(error.into_object())),
+        }
+    }
+}
+
+/// The one function that maps a failure to what a caller sees.
+pub fn error_of(failure: &Failure) -> RpcError {
+    let kind = match failure {
+        Failure::InvalidParams { .. } => Kind::InvalidParams,
+        Failure::NotFound { .. } => Kind::NotFound,
+        Failure::Denied { .. } => Kind::Denied,
+        Failure::KeyNotUsable { .. } => Kind::KeyNotUsable,
+        Failure::Conflict { .. } => Kind::Conflict,
+        Failure::RateLimited { .. } => Kind::RateLimited,
+        Failure::KmsUnavailable { .. } => Kind::KmsUnavailable,
+        Failure::KmsOutcomeUnknown { .. } => Kind::KmsOutcomeUnknown,
+        Failure::KmsRefused { .. } => Kind::KmsRefused,
+        Failure::SignatureInvalid => Kind::SignatureInvalid,
+        Failure::StoreUnavailable => Kind::StoreUnavailable,
+        Failure::AuditUnavailable => Kind::AuditUnavailable,
+        Failure::Internal(_) => Kind::Internal,
+    };
+    let error = RpcError::new(kind, failure.to_string());
+    match failure {
+        Failure::InvalidParams { field, .. } => error.with("field", field.as_ref()),
+        Failure::NotFound { field, .. } | Failure::Conflict { field, .. } => error.with("field", *field),
+        Failure::Denied { policy_id: Some(policy_id), .. } => error.with("policyId", policy_id.as_str()),
+        Failure::KeyNotUsable { status } => error.with("status", status.as_str()),
+        Failure::RateLimited { retry_after } => {
+            error.with("retryAfterMs", u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX))
+        }
+        Failure::Internal(defect) => {
+            tracing::error!(defect, "a defect ended a request");
+            error
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wallets::lifecycle::Status;
+
+    #[test]
+    fn error_of_every_failure_has_the_failures_own_name() {
+        let text = String::new;
+        let failures = [
+            Failure::invalid("x", "y"),
+            Failure::NotFound { field: "x", what: text() },
+            Failure::Denied { reason: text(), policy_id: None },
+            Failure::KeyNotUsable { status: Status::Disabled },
+            Failure::Conflict { field: "x", reason: text() },
+            Failure::RateLimited { retry_after: std::time::Duration::from_millis(5) },
+            Failure::KmsUnavailable { reason: text() },
+            Failure::KmsOutcomeUnknown { reason: text() },
+            Failure::KmsRefused { reason: text() },
+            Failure::SignatureInvalid,
+            Failure::StoreUnavailable,
+            Failure::AuditUnavailable,
+            Failure::Internal("secret detail".to_owned()),
+        ];
+        for failure in failures {
+            let error = error_of(&failure);
+            assert_eq!(error.kind().as_str(), failure.kind());
+            assert!(!error.message().contains("secret detail"));
+        }
+    }
+}

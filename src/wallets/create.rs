@@ -1,0 +1,89 @@
+//! Making a wallet: the PENDING row before KMS is asked, and the proof after.
+
+use serde::Serialize;
+
+use super::WalletView;
+use super::lifecycle::Status;
+use crate::chains::networks::Networks;
+use crate::chains::{address_forms, derive_address};
+use crate::clock::Timestamp;
+use crate::ids::{KeyArn, WalletId};
+use crate::keys::PublicKey;
+use crate::outcome::{Answer, Failure};
+use crate::rpc::NewWallet;
+use crate::store::commits::ProvenWallet;
+use crate::store::wallets::Wallet;
+
+/// Which of the two methods answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerShape {
+    /// wallet_create's.
+    Wallet,
+    /// kms_createKey's.
+    Key,
+}
+
+/// The wallet as it stands before KMS is asked for its key.
+pub fn pending(new: &NewWallet, now: Timestamp) -> Wallet {
+    Wallet {
+        wallet_id: WalletId::new(now.unix_millis()),
+        user_id: new.user_id.clone(),
+        asset: new.network.asset().to_owned(),
+        ticker: new.ticker.clone(),
+        network: new.network.network().to_owned(),
+        address_type: new.address_type,
+        key_spec: new.network.key_spec(),
+        status: Status::Pending,
+        kms_key_id: None,
+        public_key: None,
+        address: None,
+        label: new.label.clone(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    }
+}
+
+/// Derives the addresses of the key that KMS made, each read back by its chain's own parser.
+///
+/// # Errors
+/// [`Failure::Internal`] if the key gives no address; the wallet then stays PENDING with its key named.
+pub fn prove(
+    networks: &Networks,
+    pending: &Wallet,
+    key: KeyArn,
+    public_key: PublicKey,
+    now: Timestamp,
+    shape: AnswerShape,
+) -> Result<ProvenWallet, Failure> {
+    let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", pending.wallet_id));
+    let network = networks.resolve(&pending.asset, Some(&pending.network)).map_err(|error| defect(&error))?;
+    let address = derive_address(&network, pending.address_type, &public_key).map_err(|error| defect(&error))?;
+    let forms = address_forms(&network, &public_key).map_err(|error| defect(&error))?;
+    let wallet = Wallet {
+        status: Status::Created,
+        kms_key_id: Some(key),
+        public_key: Some(public_key),
+        address: Some(address.as_str().to_owned()),
+        updated_at: now,
+        version: pending.version.saturating_add(1),
+        ..pending.clone()
+    };
+    let answer = match shape {
+        AnswerShape::Wallet => Answer::of(&WalletView::from(&wallet))?,
+        AnswerShape::Key => Answer::of(&CreatedKey {
+            kms_key_id: wallet.kms_key_id.as_ref(),
+            wallet_id: wallet.wallet_id,
+            address: wallet.address.as_deref(),
+        })?,
+    };
+    Ok(ProvenWallet { wallet, forms, answer })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CreatedKey<'a> {
+    kms_key_id: Option<&'a KeyArn>,
+    wallet_id: WalletId,
+    address: Option<&'a str>,
+}

@@ -1,0 +1,130 @@
+//! Reads: wallets, addresses and public keys, all from the store. KMS is never asked.
+
+use serde::Serialize;
+
+use super::{WalletView, unreadable};
+use crate::chains::networks::Networks;
+use crate::chains::{self, AddressType};
+use crate::ids::{KeyArn, WalletId};
+use crate::keys::KeySpec;
+use crate::outcome::{Answer, Failure, Outcome};
+use crate::rpc::{AddressQuery, WalletList};
+use crate::store::Store;
+use crate::store::wallets::Wallet;
+
+/// The answer of wallet_get.
+pub fn wallet(wallet: &Wallet) -> Outcome {
+    Answer::of(&WalletView::from(wallet))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    wallets: Vec<WalletView<'a>>,
+    next_cursor: Option<WalletId>,
+}
+
+/// The answer of wallet_list: one page, without the wallets that `visible` leaves out.
+pub fn page(store: &Store, list: &WalletList, visible: impl Fn(&Wallet) -> bool) -> Outcome {
+    let rows = store.list_wallets(&list.filter, list.limit).map_err(unreadable)?;
+    let full = u32::try_from(rows.len()).is_ok_and(|rows| rows == list.limit);
+    let next_cursor = rows.last().filter(|_| full).map(|last| last.wallet_id);
+    Answer::of(&Page { wallets: rows.iter().filter(|wallet| visible(wallet)).map(WalletView::from).collect(), next_cursor })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Addresses {
+    wallet_id: WalletId,
+    addresses: Vec<AddressForm>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AddressForm {
+    address_type: AddressType,
+    address: chains::Address,
+}
+
+/// The answer of wallet_addresses.
+pub fn addresses(networks: &Networks, wallet: &Wallet) -> Outcome {
+    let public_key = wallet.public_key.ok_or(Failure::KeyNotUsable { status: wallet.status })?;
+    let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", wallet.wallet_id));
+    let network = networks.resolve(&wallet.asset, Some(&wallet.network)).map_err(|error| defect(&error))?;
+    let forms = chains::address_forms(&network, &public_key).map_err(|error| defect(&error))?;
+    let addresses = forms.into_iter().map(|(address_type, address)| AddressForm { address_type, address }).collect();
+    Answer::of(&Addresses { wallet_id: wallet.wallet_id, addresses })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Validity<'a> {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_type: Option<&'a str>,
+    /// In canonical form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<chains::Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The answer of address_validate.
+pub fn validity(query: &AddressQuery) -> Outcome {
+    Answer::of(&match chains::parse_address(&query.network, &query.address) {
+        Ok((address, kind)) => Validity { valid: true, address_type: Some(kind.as_str()), address: Some(address), reason: None },
+        Err(invalid) => Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) },
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PublicKeyView<'a> {
+    key_id: &'a KeyArn,
+    public_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key_uncompressed: Option<String>,
+    /// SubjectPublicKeyInfo, base64 of its DER, as KMS gives it.
+    spki: String,
+    key_spec: KeySpec,
+}
+
+/// The answer of kms_getPublicKey, from the pinned key.
+pub fn public_key(wallet: &Wallet) -> Outcome {
+    let (Some(key_id), Some(key)) = (&wallet.kms_key_id, wallet.public_key) else {
+        return Err(Failure::KeyNotUsable { status: wallet.status });
+    };
+    Answer::of(&PublicKeyView {
+        key_id,
+        public_key: hex::encode(key.to_bytes()),
+        public_key_uncompressed: key.secp256k1().map(|point| hex::encode(point.serialize_uncompressed())),
+        spki: base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key.to_spki_der()),
+        key_spec: key.spec(),
+    })
+}
+
+/// Most addresses that eth_accounts gives.
+const MAX_ACCOUNTS: usize = 1000;
+/// Most wallets that it looks at: a caller who may sign with none must not make it read all.
+const MAX_SCANNED: u32 = 10_000;
+
+/// The answer of eth_accounts: addresses of EVM wallets for which `may_sign` holds.
+pub fn accounts(store: &Store, networks: &Networks, may_sign: impl Fn(&Wallet) -> bool) -> Outcome {
+    let evm_assets: std::collections::BTreeSet<&str> =
+        networks.iter().filter(|network| network.chain_id().is_some()).map(|network| network.asset()).collect();
+    let mut addresses = Vec::new();
+    for asset in evm_assets {
+        let filter = crate::store::wallets::WalletFilter {
+            asset: Some(asset.to_owned()),
+            status: Some(super::lifecycle::Status::Created),
+            ..Default::default()
+        };
+        let wallets = store.list_wallets(&filter, MAX_SCANNED).map_err(unreadable)?;
+        addresses.extend(wallets.into_iter().filter(&may_sign).filter_map(|wallet| wallet.address));
+        if addresses.len() >= MAX_ACCOUNTS {
+            break;
+        }
+    }
+    addresses.truncate(MAX_ACCOUNTS);
+    Answer::of(&addresses)
+}

@@ -1,0 +1,49 @@
+//! Signing a digest that the caller computed: what KMS is asked, and what the caller gets.
+
+use serde::Serialize;
+
+use crate::ids::KeyArn;
+use crate::keys::{KeySpec, PublicKey, SigningPayload};
+use crate::outcome::{Answer, Failure};
+use crate::rpc::SigningRequest;
+use crate::store::wallets::Wallet;
+use crate::verify::VerifiedSignature;
+
+/// What KMS is to sign for kms_signTransactionHash.
+///
+/// # Errors
+/// [`Failure::InvalidParams`] for an Ed25519 wallet: such keys sign messages, not digests.
+pub fn payload(wallet: &Wallet, request: &SigningRequest) -> Result<SigningPayload, Failure> {
+    match wallet.key_spec {
+        KeySpec::EccSecgP256k1 => Ok(SigningPayload::EcdsaDigest(request.digest)),
+        KeySpec::EccNistEdwards25519 => {
+            Err(Failure::invalid("keyId", "is an Ed25519 key, which signs whole messages; use the chain's own signing method"))
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedHash<'a> {
+    key_id: &'a KeyArn,
+    /// r then s, 32 bytes each.
+    signature: String,
+    recovery_id: u8,
+    der: String,
+    public_key: String,
+}
+
+/// The answer of kms_signTransactionHash.
+///
+/// # Errors
+/// [`Failure::Internal`] for an Ed25519 signature: such keys are refused before they sign.
+pub fn answer(key: &KeyArn, public_key: &PublicKey, verified: VerifiedSignature) -> Result<Answer, Failure> {
+    let signature = verified.into_ecdsa().ok_or_else(|| Failure::Internal("an Ed25519 signature over a digest".to_owned()))?;
+    Answer::of(&SignedHash {
+        key_id: key,
+        signature: hex::encode(signature.r_s()),
+        recovery_id: signature.recovery_id(),
+        der: hex::encode(signature.der()),
+        public_key: hex::encode(public_key.to_bytes()),
+    })
+}
