@@ -156,7 +156,7 @@ impl From<AddressType> for AddressKind {
 pub enum ChainError {
     #[error(transparent)]
     AddressType(#[from] AddressTypeError),
-    #[error("{network} needs a {expected} key")]
+    #[error("{network} needs an {expected} key")]
     KeySpec { network: String, expected: KeySpec },
     #[error("the address cannot be written")]
     Encoding,
@@ -173,8 +173,10 @@ pub enum InvalidAddress {
     Malformed(&'static str),
     #[error("has a checksum that does not match: a character is wrong or missing")]
     Checksum,
-    #[error("is {}, not of {network}", .of.as_ref().map_or("of another chain".to_owned(), |of| format!("an address of {of}")))]
-    OtherNetwork { of: Option<String>, network: String },
+    #[error("is an address of {of}, not of {network}")]
+    OtherNetwork { of: String, network: String },
+    #[error("is of another chain, not of {network}")]
+    OtherChain { network: String },
     #[error("pays to witness version {version} with {bytes} bytes, which is no standard output")]
     NotStandard { version: u8, bytes: usize },
 }

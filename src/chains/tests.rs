@@ -67,7 +67,7 @@ fn derive_address_of_an_ed25519_key_is_refused() {
     let key = key(KeySpec::EccNistEdwards25519, ED25519);
     for (asset, name) in [("BTC", "mainnet"), ("ETH", "mainnet")] {
         let error = address_forms(&network(asset, name), &key).unwrap_err();
-        assert_eq!(error.to_string(), format!("{asset} mainnet needs a ECC_SECG_P256K1 key"));
+        assert_eq!(error.to_string(), format!("{asset} mainnet needs an ECC_SECG_P256K1 key"));
     }
 }
 

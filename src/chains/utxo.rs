@@ -131,15 +131,18 @@ fn parse_base58(network: &Network, params: UtxoParams, text: &str) -> Result<Out
     }
 }
 
-/// Says whose address it is: the same asset's other networks first, then other assets'.
+/// Says whose address it is: the same asset's other networks, or else other assets'.
 fn other_network(network: &Network, is_theirs: impl Fn(UtxoParams) -> bool) -> InvalidAddress {
-    let names = |same_asset: bool| {
-        let theirs = built_in().filter(|(asset, ..)| (*asset == network.asset()) == same_asset);
-        let names: Vec<_> =
-            theirs.filter(|(.., params)| is_theirs(*params)).map(|(asset, name, _)| format!("{asset} {name}")).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    InvalidAddress::OtherNetwork { of: names(true).or_else(|| names(false)), network: network.to_string() }
+    let (own, others): (Vec<_>, Vec<_>) =
+        built_in().filter(|(.., params)| is_theirs(*params)).partition(|(asset, ..)| *asset == network.asset());
+    let owners = if own.is_empty() { others } else { own };
+    let owners: Vec<_> = owners.into_iter().map(|(asset, name, _)| format!("{asset} {name}")).collect();
+    let network = network.to_string();
+    if owners.is_empty() {
+        InvalidAddress::OtherChain { network }
+    } else {
+        InvalidAddress::OtherNetwork { of: owners.join(", "), network }
+    }
 }
 
 fn built_in() -> impl Iterator<Item = (&'static str, &'static str, UtxoParams)> {
