@@ -7,6 +7,7 @@
 
 // The words.
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod keys;
 pub mod outcome;

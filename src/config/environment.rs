@@ -1,0 +1,56 @@
+//! Environment variables that stand in for keys of the file.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// Before the name of a key: `socket.max_connections` is `KMSIGND__SOCKET__MAX_CONNECTIONS`.
+pub const PREFIX: &str = "KMSIGND__";
+
+/// Names that the exchange and AWS already use, and the keys they stand for. An empty one counts as unset.
+pub const PLAIN_NAMES: [(&str, &str); 4] = [
+    ("AWS_REGION", "kms.region"),
+    ("AWS_ENDPOINT_URL_KMS", "kms.endpoint_url"),
+    ("UTXO_NETWORK", "networks.utxo"),
+    ("EVM_NETWORK", "networks.evm"),
+];
+
+/// The variables that configure kmsignd, and no others: AWS's credentials are never read here.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, OsString>);
+
+/// One variable that sets a key.
+#[derive(Debug)]
+pub(super) struct Variable<'e> {
+    pub name: &'e str,
+    /// Such as `socket.max_connections`; there may be no such key.
+    pub key: String,
+    /// `None` if it is not UTF-8.
+    pub value: Option<&'e str>,
+}
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+    }
+
+    /// In the order in which they apply: a later one overrides an earlier one.
+    pub(super) fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
+        let prefixed = self.0.iter().filter_map(|(name, value)| {
+            let key = name.strip_prefix(PREFIX)?.to_ascii_lowercase().replace("__", ".");
+            Some(Variable { name, key, value: value.to_str() })
+        });
+        let plain = PLAIN_NAMES.into_iter().filter_map(|(name, key)| {
+            let value = self.0.get(name).filter(|value| !value.is_empty())?;
+            Some(Variable { name, key: key.to_owned(), value: value.to_str() })
+        });
+        prefixed.chain(plain)
+    }
+}
+
+impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let ours = |name: &str| name.starts_with(PREFIX) || PLAIN_NAMES.iter().any(|(plain, _)| *plain == name);
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).filter(|(name, _)| ours(name)).collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! Reading files that decide what the daemon does.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::unistd::Uid;
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("{} can't be read: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("{} belongs to uid {owner}; it must belong to root or to the daemon's user", path.display())]
+    ForeignOwner { path: PathBuf, owner: u32 },
+    #[error("{} can be written by others (mode {mode:04o}); take that away with: chmod {fix} {}", path.display(), path.display())]
+    Writable { path: PathBuf, mode: u32, fix: &'static str },
+    #[error("{} is longer than {max} bytes", path.display())]
+    TooLong { path: PathBuf, max: usize },
+    #[error("{} is not UTF-8", path.display())]
+    NotUtf8 { path: PathBuf },
+}
+
+/// Reads a UTF-8 text of at most `max_bytes` that nobody but root and the daemon's own user could have written.
+///
+/// The file is checked after it was opened, so it can't be exchanged in between. Its directory is checked too: who can
+/// write there can put another file in its place.
+pub fn read_trusted(path: &Path, max_bytes: usize) -> Result<String, ReadError> {
+    let io = |source| ReadError::Io { path: path.to_owned(), source };
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(ReadError::NotAFile { path: path.to_owned() });
+    }
+    check_writers(path, &metadata, 0o022, "go-w")?;
+    let real = path.canonicalize().map_err(io)?;
+    for directory in [path.parent(), real.parent()].into_iter().flatten() {
+        check_directory(if directory.as_os_str().is_empty() { Path::new(".") } else { directory })?;
+    }
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+    File::take(file, limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() > max_bytes {
+        return Err(ReadError::TooLong { path: path.to_owned(), max: max_bytes });
+    }
+    String::from_utf8(bytes).map_err(|_| ReadError::NotUtf8 { path: path.to_owned() })
+}
+
+/// Refuses a directory in which others can put files.
+pub fn check_directory(path: &Path) -> Result<(), ReadError> {
+    let metadata = path.metadata().map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    check_writers(path, &metadata, 0o002, "o-w")
+}
+
+fn check_writers(path: &Path, metadata: &Metadata, forbidden: u32, fix: &'static str) -> Result<(), ReadError> {
+    let (path, owner, mode) = (path.to_owned(), metadata.uid(), metadata.mode() & 0o7777);
+    if owner != 0 && owner != Uid::effective().as_raw() {
+        return Err(ReadError::ForeignOwner { path, owner });
+    }
+    if mode & forbidden != 0 {
+        return Err(ReadError::Writable { path, mode, fix });
+    }
+    Ok(())
+}
