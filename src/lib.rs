@@ -10,3 +10,6 @@ pub mod ids;
 pub mod keys;
 
 pub mod rpc;
+
+#[cfg(feature = "emulator")]
+pub mod emulator;
