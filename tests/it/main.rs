@@ -1,1 +1,1 @@
-
+mod kms_conformance;
