@@ -27,3 +27,7 @@ pub mod audit;
 // What it stands on.
 pub mod store;
 pub mod metrics;
+
+// What runs beside it.
+#[cfg(feature = "emulator")]
+pub mod emulator;

@@ -1,2 +1,3 @@
 mod addresses;
 mod verification;
+mod kms_conformance;
