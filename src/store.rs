@@ -21,7 +21,7 @@ use rusqlite::Connection;
 use self::commits::InFlight;
 use self::writer::Writer;
 use crate::audit::hash_chain::Head;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 pub use self::audit::{AuditPage, AuditRow};
 pub use self::open::OpenError;
@@ -79,6 +79,11 @@ impl Store {
     /// Why the last transaction could not be written, if it could not: the audit is then not writable.
     pub fn write_health(&self) -> Result<(), String> {
         self.writer.health()
+    }
+
+    /// Drops stored answers older than `before`; their requestIds stay taken. Returns how many.
+    pub async fn prune_answers(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.writer.submit(move |transaction| requests::prune(transaction.connection, before)).durable().await
     }
 
     /// Bytes of the database file and its write-ahead log.

@@ -1,6 +1,7 @@
 //! THE method table: which methods exist, with what action, parameters and result. The dispatcher, the API reference
 //! (docs/api.md) and the OpenRPC document are made from it.
 
+use super::error_codes::{Kind, RpcError};
 use super::params::Fields;
 use super::{
     AddressQuery, AuditQuery, Explained, NewWallet, Request, Selector, SigningRequest, WalletList, find_method, read_request,
@@ -478,4 +479,30 @@ fn within_params(failure: Failure) -> Failure {
         Failure::InvalidParams { field, reason } => Failure::invalid(format!("params.{field}"), reason),
         other => other,
     }
+}
+
+/// Prefixes of methods that Ethereum nodes serve from the chain's state.
+const NODE_PREFIXES: [&str; 7] = ["eth_", "net_", "web3_", "txpool_", "debug_", "trace_", "engine_"];
+
+/// The answer to a method that has no row.
+pub fn unknown_method(name: &str) -> RpcError {
+    let signs = name.starts_with("eth_sign");
+    if !signs && NODE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return RpcError::new(
+            Kind::MethodNotSupported,
+            "this method needs an Ethereum node; kmsignd signs and has none. Send it to your node",
+        );
+    }
+    let names = METHODS.iter().flat_map(|method| std::iter::once(method.name).chain(method.aliases.iter().copied()));
+    let nearest = names
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.85);
+    RpcError::new(
+        Kind::MethodNotFound,
+        match nearest {
+            Some((_, known)) => format!("no such method; did you mean {known}? rpc.discover lists them all"),
+            None => "no such method; rpc.discover lists them all".to_owned(),
+        },
+    )
 }
