@@ -1,1 +1,2 @@
 mod kms_conformance;
+mod kms_emulator;
