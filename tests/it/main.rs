@@ -1,3 +1,4 @@
 mod addresses;
 mod verification;
 mod kms_conformance;
+mod kms_emulator;
