@@ -200,8 +200,8 @@ impl Decision {
         self.action
     }
 
-    /// Ids of the policies that decided, sorted: those that permitted, or those that forbade or failed. Empty if no policy
-    /// had anything to say.
+    /// Ids of the policies that decided, sorted: those that permitted, those that forbade, or the one whose evaluation failed.
+    /// Empty if no policy had anything to say.
     pub fn policies(&self) -> &[String] {
         &self.policies
     }

@@ -18,7 +18,7 @@ pub struct Policy {
     pub(super) schema: Schema,
     pub(super) names: EntityNames,
     pub(super) authorizer: Authorizer,
-    /// In the order of their ids.
+    /// In the order of the files' names, and of the policies in a file.
     pub(super) rules: HashMap<Action, Vec<Arc<Rule>>>,
     pub(super) count: usize,
     pub(super) digest: Arc<str>,
@@ -315,7 +315,7 @@ fn spend_pairs(spend: &Spend<'_>, sets: bool) -> Result<Vec<(String, RestrictedE
     pairs.extend(spend.fee_rate.map(|rate| pair("feeRate", long(rate))));
     if let Some(replaced) = &spend.replaced {
         let mut record = vec![
-            pair("recipients", texts(&replaced.recipients)),
+            pair("recipients", texts(replaced.recipients.iter().filter(|_| sets))),
             pair("totalOut", long(replaced.total_out)),
             pair("fee", long(replaced.fee)),
         ];

@@ -94,10 +94,8 @@ impl Policy {
             let literals = literals(file, policy, resolve)?;
             let policy = policy.sub_entity_literals(literals.clone()).map_err(|e| internal(e.to_string()))?;
             resolved.extend(literals);
-            let conditional = match policy.has_non_scope_constraint() {
-                true => Some(PolicySet::from_policies([policy.clone()]).map_err(|e| internal(e.to_string()))?),
-                false => None,
-            };
+            let alone = || PolicySet::from_policies([policy.clone()]).map_err(|e| internal(e.to_string()));
+            let conditional = policy.has_non_scope_constraint().then(alone).transpose()?;
             let rule = Arc::new(Rule {
                 id: id.clone(),
                 effect: policy.effect(),

@@ -265,6 +265,14 @@ fn load_of_a_file_that_others_can_write_is_refused() {
     assert!(matches!(load(), ReadError::Writable { path, .. } if path == directory.path()));
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     Config::load(&path, &environment).unwrap();
+    let inner = directory.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::set_permissions(&inner, Permissions::from_mode(0o700)).unwrap();
+    write(&inner.join("kmsignd.toml"), b"");
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+    let error = Config::load(&inner.join("kmsignd.toml"), &environment).unwrap_err();
+    assert!(error.to_string().contains("can be written by others"), "its directory can be exchanged: {error}");
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     if nix::unistd::Uid::effective().is_root() {
         chown(&path, Some(12_345), None).unwrap();
         assert!(matches!(load(), ReadError::ForeignOwner { owner: 12_345, .. }));
