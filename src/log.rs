@@ -16,6 +16,7 @@ pub fn start(level: LogLevel) {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     };
     let registry = tracing_subscriber::registry().with(filter);
     if stderr_is_the_journal()

@@ -29,7 +29,7 @@ pub enum DemoError {
 pub fn show(socket: &Path) -> Result<(), DemoError> {
     let mut caller = Caller::connect(socket)?;
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["asset", "network", "address", "signature (r, s)", "v", "checked by", "ms"]);
     for asset in ASSETS {
         let wallet = caller.call("wallet_create", &json!({ "userId": "demo", "asset": asset }))?;

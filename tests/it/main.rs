@@ -1,4 +1,8 @@
+//! The one integration binary: one link, one run.
+
 mod addresses;
-mod verification;
+mod configuration;
 mod kms_conformance;
 mod kms_emulator;
+mod policy;
+mod verification;
