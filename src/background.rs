@@ -16,6 +16,7 @@ pub struct Task {
 
 pub static TASKS: &[Task] = &[
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
+    Task { name: "probe_store", run: |services| Box::pin(probe_store(services)) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
 ];
 
@@ -46,6 +47,15 @@ async fn probe_kms(services: Arc<Services>) -> Duration {
         KmsHealth::Fails(_) | KmsHealth::Answers | KmsHealth::NotAsked => {}
     }
     if now == KmsHealth::Answers { WHILE_WELL } else { WHILE_ILL }
+}
+
+/// Learns when a store that could not be written can be again: nobody sends requests to a daemon that is not ready.
+async fn probe_store(services: Arc<Services>) -> Duration {
+    const PERIOD: Duration = Duration::from_secs(1);
+    if services.store.write_health().is_err() && services.store.probe_write().await.is_ok() {
+        tracing::info!("the store can be written again");
+    }
+    PERIOD
 }
 
 /// Drops stored answers that are kept no longer.

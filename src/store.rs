@@ -81,6 +81,11 @@ impl Store {
         self.writer.health()
     }
 
+    /// Learns whether the store can be written, by a write that changes nothing.
+    pub async fn probe_write(&self) -> Result<(), StoreError> {
+        self.writer.submit(|transaction| transaction.rewrite_header()).durable().await
+    }
+
     /// Drops stored answers older than `before`; their requestIds stay taken. Returns how many.
     pub async fn prune_answers(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.writer.submit(move |transaction| requests::prune(transaction.connection, before)).durable().await

@@ -4,11 +4,13 @@ mod harness;
 mod method_examples;
 
 mod addresses;
+mod audit;
 mod compile_fail;
 mod configuration;
 mod kms_conformance;
 mod kms_emulator;
 mod policy;
+mod policy_roles;
 mod request_id;
 mod signing;
 mod verification;

@@ -45,7 +45,9 @@ fn create_wallet_of_every_asset_network_and_address_type_answers_its_address() {
                 check_wallet(&wallet, asset, network, address_type, json!(label));
                 let resolved = networks.resolve(asset, Some(network)).unwrap();
                 let (address, parsed) = chains::parse_address(&resolved, wallet["address"].as_str().unwrap()).unwrap();
-                assert_eq!((json!(address.as_str()), parsed.as_str()), (wallet["address"].clone(), *address_type), "{wallet}");
+                // What a script hash stands for, an address does not say.
+                let expected = if *address_type == "p2sh-p2wpkh" { "p2sh" } else { *address_type };
+                assert_eq!((json!(address.as_str()), parsed.as_str()), (wallet["address"].clone(), expected), "{wallet}");
                 assert_eq!(daemon.ok("wallet_get", json!({ "walletId": wallet["walletId"] })), wallet);
                 assert_eq!(wallet["publicKey"], json!(public_key_in_kms(&daemon, &wallet)));
             }
