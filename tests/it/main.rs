@@ -5,6 +5,7 @@ mod method_examples;
 
 mod addresses;
 mod audit;
+mod bad_input;
 mod compile_fail;
 mod configuration;
 mod kms_conformance;
