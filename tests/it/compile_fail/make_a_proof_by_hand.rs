@@ -2,11 +2,10 @@
 use kmsignd::ids::WalletId;
 use kmsignd::keys::SigningPayload;
 use kmsignd::kms::RawSignature;
-use kmsignd::outcome::Outcome;
 use kmsignd::policy::Decision;
-use kmsignd::store::commits::{CreationPermit, Permit, Recorded, UsableKey};
+use kmsignd::store::commits::{CreationPermit, Permit, UsableKey};
 use kmsignd::store::wallets::Wallet;
-use kmsignd::verify::VerifiedSignature;
+use kmsignd::verify::{CheckedSignature, VerifiedSignature};
 
 fn permit(wallet_id: WalletId, payload: SigningPayload) -> Permit {
     Permit { wallet_id, payload }
@@ -24,16 +23,12 @@ fn raw(wallet_id: WalletId, payload: SigningPayload) -> RawSignature {
     RawSignature { wallet_id, payload, bytes: Vec::new() }
 }
 
-fn verified(raw: RawSignature) -> VerifiedSignature {
-    VerifiedSignature { wallet_id: raw.wallet_id(), payload: raw.into_parts().0, signature: todo!() }
+fn verified(wallet_id: WalletId, payload: SigningPayload, signature: CheckedSignature) -> VerifiedSignature {
+    VerifiedSignature { wallet_id, payload, signature }
 }
 
 fn decision(other: Decision) -> Decision {
     Decision { uid: 0, ..other }
-}
-
-fn recorded(outcome: Outcome) -> Recorded {
-    Recorded::committed(outcome)
 }
 
 fn main() {}
