@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use kmsignd::emulator::{Fault, Operation};
 use serde_json::{Value, json};
 
+use crate::harness::caller::assert_is;
 use crate::harness::users::{ALICE, USERS, can_be_others};
 use crate::harness::{Daemon, wait_until};
-use crate::signing::{digest, signing};
+use crate::signing::{assert_signed, digest, signing};
 
 #[test]
 fn sign_leaves_intent_and_outcome_with_all_facts() {
@@ -157,7 +158,10 @@ fn audit_verify_after_tampering_names_the_first_bad_record() {
         ("UPDATE audit SET sequence = 99 WHERE sequence = 7", 7),
         ("DELETE FROM audit WHERE sequence = 5", 5),
         ("DELETE FROM audit WHERE sequence = 1", 1),
-        ("UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 6), hash = (SELECT hash FROM audit WHERE sequence = 6) WHERE sequence = 2", 2),
+        (
+            "UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 6), hash = (SELECT hash FROM audit WHERE sequence = 6) WHERE sequence = 2",
+            2,
+        ),
         ("UPDATE audit SET record = replace(record, 'outcome', 'refusal') WHERE sequence = 7", 7),
         ("INSERT INTO audit VALUES (8, '{}', zeroblob(32))", 8),
     ];
@@ -185,7 +189,10 @@ fn audit_verify_after_tampering_names_the_first_bad_record() {
 fn audit_verify_after_the_last_record_was_cut_off_beside_the_daemon_finds_the_gap() {
     let daemon = Daemon::start();
     daemon.wallet("BTC");
-    daemon.database().execute_batch("PRAGMA foreign_keys = off; DROP TRIGGER audit_is_not_deleted; DELETE FROM audit WHERE sequence = 3").unwrap();
+    daemon
+        .database()
+        .execute_batch("PRAGMA foreign_keys = off; DROP TRIGGER audit_is_not_deleted; DELETE FROM audit WHERE sequence = 3")
+        .unwrap();
     let cut = daemon.ok("audit_verify", json!({}));
     daemon.wallet("BTC");
     let verdict = daemon.ok("audit_verify", json!({}));
@@ -281,13 +288,40 @@ fn sign_with_the_disk_full_is_withheld_until_there_is_room_again() {
         daemon.fails("AUDIT_UNAVAILABLE", "wallet_create", json!({ "userId": "u", "asset": "BTC" }));
         assert_eq!(daemon.query("SELECT count(*) FROM audit"), records);
         assert_eq!(daemon.kms_effects(Operation::CreateKey), 1 + round, "no key without its durable row");
+        assert_withheld(&daemon);
         disk.free();
         // By itself: nobody sends to a daemon that is not ready.
         daemon.wait_until_ready();
         daemon.wallet("BTC");
         daemon.assert_audit_is_whole();
     }
+
+    // Full between intent and outcome: KMS has signed, and nobody gets it.
+    daemon.faults().change(|switches| switches.latency_ms = [(Operation::Sign, 500)].into());
+    let mut params = signing(&wallet, 1000);
+    params["requestId"] = json!("r");
+    let (intents, mut caller) = (daemon.audited("intent").len(), daemon.connect());
+    caller.send("kms_signTransactionHash", &params);
+    wait_until("the intent is there", || daemon.audited("intent").len() > intents);
+    disk.fill();
+    use_up_the_log(&daemon, &wallet);
+    assert_is("AUDIT_UNAVAILABLE", &caller.receive()["error"]);
+    disk.free();
+    daemon.wait_until_ready();
+    let mut other = signing(&wallet, 1001);
+    other["requestId"] = json!("r");
+    daemon.fails("CONFLICT", "kms_signTransactionHash", other);
+    assert_signed(&wallet, &digest(1000), &daemon.ok("kms_signTransactionHash", params));
     daemon.restart();
     daemon.assert_audit_is_whole();
     daemon.stop();
+}
+
+/// Writes until not even a small record fits into what is left of the disk.
+fn use_up_the_log(daemon: &Daemon, wallet: &Value) {
+    let unknown = wallet["kmsKeyId"].as_str().unwrap().replace("key/", "key/ffff");
+    wait_until("not even a refusal can be recorded", || {
+        let error = daemon.call("kms_signTransactionHash", json!([unknown, digest(1)])).unwrap_err();
+        error["data"]["kind"] == "AUDIT_UNAVAILABLE"
+    });
 }

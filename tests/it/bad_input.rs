@@ -16,7 +16,9 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::Asset => vec![json!(""), json!("XYZ"), json!("BTC "), json!("XRP"), json!("SOL"), json!("ADA"), long(5000)],
         ParamType::Network => vec![json!(""), json!("no-such"), json!("amoy"), json!("testnet ")],
         ParamType::AddressType => vec![json!(""), json!("p2tr"), json!("eip55"), json!("P2WPKH"), json!("bech32")],
-        ParamType::Label | ParamType::RequestId | ParamType::OnBehalfOf => vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(129)],
+        ParamType::Label | ParamType::RequestId | ParamType::OnBehalfOf => {
+            vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(129)]
+        }
         ParamType::WalletId => vec![
             json!(""),
             json!("0197b2a0"),
@@ -58,7 +60,8 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
     let of_other_types = [json!(true), json!(7), json!({}), json!([]), json!(["BTC"])];
     let text = !matches!(kind, ParamType::Limit | ParamType::Sequence | ParamType::Params);
     let wrong_types = of_other_types.into_iter().filter(|_| text);
-    let never_numbers = [json!(true), json!({}), json!([1])].into_iter().filter(|_| matches!(kind, ParamType::Limit | ParamType::Sequence));
+    let never_numbers =
+        [json!(true), json!({}), json!([1])].into_iter().filter(|_| matches!(kind, ParamType::Limit | ParamType::Sequence));
     values.into_iter().chain(wrong_types).chain(never_numbers).collect()
 }
 
@@ -278,7 +281,11 @@ fn explain_with_bad_parameters_of_the_explained_call_names_them_within_params() 
     for (method, field, params) in [
         ("wallet_get", "params.walletId", json!({ "walletId": "x" })),
         ("kms_signTransactionHash", "params.transactionHash", json!([fixture.key_id, "00"])),
-        ("kms_signTransactionHash", "params.requestId", json!({ "keyId": fixture.key_id, "transactionHash": DIGEST, "requestId": "" })),
+        (
+            "kms_signTransactionHash",
+            "params.requestId",
+            json!({ "keyId": fixture.key_id, "transactionHash": DIGEST, "requestId": "" }),
+        ),
         ("eth_accounts", "params.x", json!({ "x": 1 })),
     ] {
         refuses(&mut caller, field, "policy_explain", json!({ "method": method, "params": params }));

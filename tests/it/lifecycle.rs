@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use kmsignd::emulator::Operation;
+use kmsignd::emulator::{Fault, Operation};
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::harness::caller::assert_is;
 use crate::harness::process::{Installation, Process, kmsignd};
 use crate::harness::{Caller, Daemon, wait_until};
 use crate::signing::{assert_signed, digest};
@@ -30,15 +31,32 @@ fn signing(wallet: &Value, n: usize) -> Value {
     json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(n), "requestId": format!("request {n}") })
 }
 
+/// `kmsignd dev` in a directory.
+fn dev(directory: &Path, arguments: &[&str]) -> Process {
+    let mut command = kmsignd();
+    command.args(["dev", "--dir"]).arg(directory).args(arguments);
+    // Not the embedded KMS: it must not be asked.
+    command.env("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9").env("AWS_ACCESS_KEY_ID", "AKIAREAL");
+    Process::start(command, directory.join("kmsignd.sock"), directory.join("log"))
+}
+
+#[test]
+fn dev_makes_no_mainnet_wallet_unless_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let create = json!({ "userId": "user123", "asset": "BTC", "network": "mainnet" });
+    let daemon = dev(directory.path(), &[]);
+    let error = daemon.connect().fails("INVALID_PARAMS", "wallet_create", create.clone());
+    assert_eq!(error["data"]["field"], "network");
+    assert!(error["message"].as_str().unwrap().contains("--allow-mainnet"), "{error}");
+    drop(daemon);
+    let daemon = dev(directory.path(), &["--allow-mainnet"]);
+    assert!(daemon.connect().ok("wallet_create", create)["address"].as_str().unwrap().starts_with("bc1q"));
+}
+
 #[test]
 fn kill_in_the_middle_of_signing_loses_no_answer_and_breaks_no_record() {
     let directory = tempfile::tempdir().unwrap();
-    let start = || {
-        let mut command = kmsignd();
-        command.args(["dev", "--dir"]).arg(directory.path());
-        Process::start(command, directory.path().join("kmsignd.sock"), directory.path().join("log"))
-    };
-    let mut daemon = start();
+    let mut daemon = dev(directory.path(), &[]);
     let wallet = daemon.connect().ok("wallet_create", json!({ "userId": "user123", "asset": "BTC" }));
     let mut answered: BTreeMap<usize, Value> = BTreeMap::new();
     for round in 0..3 {
@@ -61,7 +79,7 @@ fn kill_in_the_middle_of_signing_loses_no_answer_and_breaks_no_record() {
         assert!(seen.len() > 50, "{}", seen.len());
         answered.extend(seen);
         daemon.wait();
-        daemon = start();
+        daemon = dev(directory.path(), &[]);
         let mut caller = daemon.connect();
         let verdict = caller.ok("audit_verify", json!({}));
         assert_eq!(verdict["ok"], true, "{verdict}");
@@ -130,6 +148,30 @@ fn terminate_while_a_signature_runs_answers_it_and_refuses_what_comes() {
 }
 
 #[test]
+fn terminate_while_kms_hangs_ends_in_time_and_the_retry_takes_over() {
+    let (kms, installation) = installation();
+    let mut command = installation.command();
+    command.env("KMSIGND__SERVICE__DRAIN_SECONDS", "1").env("KMSIGND__KMS__ATTEMPT_TIMEOUT_MS", "10000");
+    let mut daemon = installation.start_with(command);
+    let mut caller = daemon.connect();
+    let wallet = caller.ok("wallet_create", json!({ "userId": "user123", "asset": "BTC" }));
+    kms.fault(Operation::Sign, Fault::HangAfter, 1);
+    caller.send("kms_signTransactionHash", &signing(&wallet, 1));
+    kms.wait_for_faults();
+    daemon.signal(Signal::SIGTERM);
+    assert_is("KMS_OUTCOME_UNKNOWN", &caller.receive()["error"]);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    assert!(daemon.log().contains("requests still running"), "{}", daemon.log());
+
+    let again = installation.start();
+    let mut caller = again.connect();
+    assert_eq!(caller.ok("audit_verify", json!({}))["ok"], true);
+    let other = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(2), "requestId": "request 1" });
+    caller.fails("CONFLICT", "kms_signTransactionHash", other);
+    assert_signed(&wallet, &digest(1), &caller.ok("kms_signTransactionHash", signing(&wallet, 1)));
+}
+
+#[test]
 fn hangup_puts_a_good_policy_in_force_and_keeps_the_old_one_over_a_bad() {
     let (_kms, installation) = installation();
     let daemon = installation.start();
@@ -192,7 +234,8 @@ fn leave_with_a_log(path: &Path, sql: &str) {
     let database = Connection::open(path).unwrap();
     database.pragma_update(None, "journal_mode", "WAL").unwrap();
     database.execute_batch(sql).unwrap();
-    let copied = ["", "-wal"].map(|suffix| (format!("{}{suffix}", path.display()), fs::read(format!("{}{suffix}", path.display())).unwrap()));
+    let copied = ["", "-wal"]
+        .map(|suffix| (format!("{}{suffix}", path.display()), fs::read(format!("{}{suffix}", path.display())).unwrap()));
     drop(database);
     for (name, bytes) in copied {
         fs::write(name, bytes).unwrap();
@@ -212,10 +255,22 @@ fn start_on_a_store_that_is_not_ours_is_refused_and_leaves_it_as_it_was() {
         ("text", Box::new(text("my notes, which nobody else has\n")), "not a kmsignd database"),
         ("long text", Box::new(|path: &Path| fs::write(path, "notes ".repeat(5000)).unwrap()), "not a kmsignd database"),
         ("another database", Box::new(sql("CREATE TABLE t (x); INSERT INTO t VALUES (1)")), "not a kmsignd database"),
-        ("another database with a log", Box::new(with_log("CREATE TABLE t (x); INSERT INTO t VALUES (1)")), "not a kmsignd database"),
+        (
+            "another database with a log",
+            Box::new(with_log("CREATE TABLE t (x); INSERT INTO t VALUES (1)")),
+            "not a kmsignd database",
+        ),
         ("another application's", Box::new(sql("PRAGMA application_id = 7; CREATE TABLE wallets (x)")), "not a kmsignd database"),
-        ("a newer kmsignd's", Box::new(sql("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 99; CREATE TABLE t (x)")), "is newer than"),
-        ("a newer kmsignd's with a log", Box::new(with_log("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 99; CREATE TABLE t (x)")), "is newer than"),
+        (
+            "a newer kmsignd's",
+            Box::new(sql("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 99; CREATE TABLE t (x)")),
+            "is newer than",
+        ),
+        (
+            "a newer kmsignd's with a log",
+            Box::new(with_log("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 99; CREATE TABLE t (x)")),
+            "is newer than",
+        ),
         ("damaged", Box::new(|path: &Path| damage(path)), "damaged"),
     ];
     for (what, make, said) in cases {
@@ -234,7 +289,10 @@ fn start_on_a_store_that_is_not_ours_is_refused_and_leaves_it_as_it_was() {
 
 /// A database of ours whose first pages a disk has lost.
 fn damage(path: &Path) {
-    Connection::open(path).unwrap().execute_batch("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 1; CREATE TABLE t (x)").unwrap();
+    Connection::open(path)
+        .unwrap()
+        .execute_batch("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 1; CREATE TABLE t (x)")
+        .unwrap();
     let mut bytes = fs::read(path).unwrap();
     bytes[100..].fill(0xff);
     fs::write(path, bytes).unwrap();

@@ -49,7 +49,11 @@ fn addresses_of_a_wallet_are_every_form_of_its_key() {
         assert_eq!(types, forms, "{asset}");
         assert!(listed.contains(&json!({ "addressType": wallet["addressType"], "address": wallet["address"] })));
         for form in listed {
-            assert_eq!(daemon.ok("wallet_get", json!({ "address": form["address"] })), wallet, "paid to any form, it is this wallet's");
+            assert_eq!(
+                daemon.ok("wallet_get", json!({ "address": form["address"] })),
+                wallet,
+                "paid to any form, it is this wallet's"
+            );
             let validity = daemon.ok("address_validate", json!({ "asset": asset, "address": form["address"] }));
             assert_eq!((&validity["valid"], &validity["address"]), (&json!(true), &form["address"]));
         }
@@ -72,7 +76,10 @@ fn validate_address_says_why_not() {
     ] {
         let validity = daemon.ok("address_validate", json!({ "asset": asset, "network": network, "address": address }));
         assert_eq!(validity["valid"], false, "{asset} {network} {address}");
-        assert!(validity["reason"].as_str().is_some_and(|reason| reason.starts_with("the address ") && reason.len() < 300), "{validity}");
+        assert!(
+            validity["reason"].as_str().is_some_and(|reason| reason.starts_with("the address ") && reason.len() < 300),
+            "{validity}"
+        );
     }
 }
 
@@ -87,7 +94,10 @@ fn list_wallets_filters_and_pages() {
     let of = |keep: fn(&Value) -> bool| made.iter().filter(|wallet| keep(wallet)).cloned().collect::<Vec<_>>();
     assert_eq!(list(json!({ "userId": "a" })), of(|wallet| wallet["userId"] == "a"));
     for alias in ["BNB", "BSC", "bsc"] {
-        assert_eq!(list(json!({ "asset": alias })), of(|wallet| wallet["network"] == "testnet" && wallet["addressType"] == "eip55"));
+        assert_eq!(
+            list(json!({ "asset": alias })),
+            of(|wallet| wallet["network"] == "testnet" && wallet["addressType"] == "eip55")
+        );
     }
     assert_eq!(list(json!({ "asset": "ETH", "network": "sepolia", "userId": "b" })).len(), 1);
     assert_eq!(list(json!({ "asset": "ETH", "network": "mainnet" })), [] as [Value; 0]);
@@ -136,7 +146,8 @@ fn eth_chain_id_is_the_configured_networks() {
 fn discover_lists_every_method() {
     let daemon = Daemon::start();
     let document = daemon.ok("rpc.discover", json!([]));
-    let listed: BTreeSet<_> = document["methods"].as_array().unwrap().iter().map(|method| method["name"].as_str().unwrap()).collect();
+    let listed: BTreeSet<_> =
+        document["methods"].as_array().unwrap().iter().map(|method| method["name"].as_str().unwrap()).collect();
     assert_eq!(listed, METHODS.iter().map(|method| method.name).collect());
     assert_eq!(daemon.ok("rpc_discover", json!({})), document);
 }
@@ -209,7 +220,10 @@ fn start_over_20000_wallets_asks_kms_about_none() {
     assert!(daemon.kms_log(Operation::DescribeKey).len() < 5);
     assert_eq!(daemon.ok("admin_status", json!({}))["wallets"]["CREATED"], json!(WALLETS + 1));
     assert_eq!(daemon.ok("eth_accounts", json!([])).as_array().unwrap().len(), 1000);
-    assert_eq!(daemon.ok("wallet_list", json!({ "userId": "user7", "limit": 1000 }))["wallets"].as_array().unwrap().len(), WALLETS / 100);
+    assert_eq!(
+        daemon.ok("wallet_list", json!({ "userId": "user7", "limit": 1000 }))["wallets"].as_array().unwrap().len(),
+        WALLETS / 100
+    );
     assert_signed(&own, &digest(1), &daemon.ok("kms_signTransactionHash", signing(&own, 1)));
     assert_eq!(daemon.kms_log(Operation::GetPublicKey), []);
 }
