@@ -4,6 +4,7 @@
 //! time, then the store is closed. A reload changes all or nothing.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::background;
 use crate::caller::Caller;
 use crate::chains::networks::{EvmChain, NetworkConfigError, NetworkDefaults, Networks};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, PolicyDirError, load_policies};
+use crate::config::{Config, PolicyDirError, ReadError, check_directory, load_policies};
 use crate::kms::aws::{AwsKms, AwsSettings, Credentials};
 use crate::kms::{Kms, KmsLimits};
 use crate::metrics;
@@ -48,6 +49,8 @@ pub enum StartError {
     Networks(#[from] NetworkConfigError),
     #[error(transparent)]
     Policy(#[from] PolicyDirError),
+    #[error("[store] path: {0}")]
+    StoreDirectory(#[from] ReadError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
@@ -78,6 +81,7 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
         tracing::warn!(warning, "a policy validates with a warning");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    check_directory(config.store.path.parent().unwrap_or(Path::new("/")))?;
     let store = Store::open(&config.store.path, Arc::clone(&clock))?;
     let start = format!("kmsignd {} started with policy {}", env!("CARGO_PKG_VERSION"), policy.digest());
     store.record_start(start).await.map_err(StartError::Audit)?;
