@@ -83,8 +83,9 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     check_directory(config.store.path.parent().unwrap_or(Path::new("/")))?;
     let store = Store::open(&config.store.path, Arc::clone(&clock))?;
+    // Proves that the audit can be written before anyone is served.
     let start = format!("kmsignd {} started with policy {}", env!("CARGO_PKG_VERSION"), policy.digest());
-    store.record_start(start).await.map_err(StartError::Audit)?;
+    store.record_daemon(start).await.map_err(StartError::Audit)?;
     let kms = kms(&config, credentials, unlimited).await;
     let answer_retention = config.store.answer_retention;
     let reloader = Box::new(move || {
@@ -260,8 +261,15 @@ async fn reload(services: &Arc<Services>) {
         notify(&[NotifyState::Reloading, now]);
     }
     let reloading = Arc::clone(services);
-    // Its outcome is logged and shown by readiness; there is nobody else to tell.
-    let _ = tokio::task::spawn_blocking(move || reloading.reload_now().is_ok()).await;
+    let reloaded = tokio::task::spawn_blocking(move || reloading.reload_now()).await;
+    let detail = match reloaded {
+        Ok(Ok(reloaded)) => format!("SIGHUP: read again; the policy is {}", reloaded.policy_digest),
+        Ok(Err(refused)) => format!("SIGHUP: refused, nothing changed: {refused}"),
+        Err(defect) => format!("SIGHUP: failed, nothing changed: {defect}"),
+    };
+    if let Err(error) = services.store.record_daemon(detail).await {
+        tracing::error!(%error, "the reload could not be recorded");
+    }
     notify(&[NotifyState::Ready, NotifyState::Status(&status(services))]);
 }
 
