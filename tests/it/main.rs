@@ -1,8 +1,10 @@
 //! The one integration binary: one link, one run.
 
 mod addresses;
+mod caller;
 mod configuration;
 mod kms_conformance;
 mod kms_emulator;
 mod policy;
+mod transport;
 mod verification;
