@@ -310,7 +310,10 @@ impl Kms {
         let tag = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
         NewKey {
             key_spec: wallet.key_spec,
-            description: format!("kmsignd wallet {} of {} on {}/{}", wallet.wallet_id, self.deployment, wallet.asset, wallet.network),
+            description: format!(
+                "kmsignd wallet {} of {} on {}/{}",
+                wallet.wallet_id, self.deployment, wallet.asset, wallet.network
+            ),
             tags: vec![
                 tag("kmsignd:wallet-id", &wallet.wallet_id),
                 tag("kmsignd:deployment", &self.deployment),

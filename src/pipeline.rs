@@ -150,9 +150,10 @@ impl Services {
         match self.store.reserve_action(judged).await {
             Reserved::Proceed((), open) => {
                 let reloading = Arc::clone(&self);
-                let outcome = tokio::task::spawn_blocking(move || reloading.reload_now().and_then(|reloaded| Answer::of(&reloaded)))
-                    .await
-                    .unwrap_or_else(|error| Err(Failure::Internal(error.to_string())));
+                let outcome =
+                    tokio::task::spawn_blocking(move || reloading.reload_now().and_then(|reloaded| Answer::of(&reloaded)))
+                        .await
+                        .unwrap_or_else(|error| Err(Failure::Internal(error.to_string())));
                 self.store.record_action(open, outcome).await
             }
             Reserved::Settled(recorded) => recorded,

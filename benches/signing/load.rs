@@ -139,8 +139,11 @@ pub fn ipc_request(wallet: &str) -> Vec<u8> {
 
 pub fn http_request(wallet: &str) -> Vec<u8> {
     let body = wallet_get(wallet);
-    format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+    format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn wallet_get(wallet: &str) -> String {
@@ -148,7 +151,13 @@ fn wallet_get(wallet: &str) -> String {
 }
 
 /// Sends the same request again as soon as its answer is there, on each of some connections.
-pub async fn ping_pong(socket: &Path, kind: Socket, request: &[u8], connections: usize, round: Duration) -> anyhow::Result<Stats> {
+pub async fn ping_pong(
+    socket: &Path,
+    kind: Socket,
+    request: &[u8],
+    connections: usize,
+    round: Duration,
+) -> anyhow::Result<Stats> {
     lanes(connections, round, |_, until| {
         let (socket, request) = (socket.to_owned(), request.to_owned());
         async move {

@@ -158,7 +158,14 @@ impl Judged {
     }
 
     /// A record about this call. `intent` is the one that an outcome or a repeat belongs to.
-    fn record<'a>(&'a self, sequence: u64, at: Timestamp, kind: Kind, intent: Option<u64>, outcome: Option<&'a str>) -> Record<'a> {
+    fn record<'a>(
+        &'a self,
+        sequence: u64,
+        at: Timestamp,
+        kind: Kind,
+        intent: Option<u64>,
+        outcome: Option<&'a str>,
+    ) -> Record<'a> {
         Record {
             sequence,
             at,
@@ -216,4 +223,3 @@ impl Recorded {
         &self.outcome
     }
 }
-

@@ -58,7 +58,13 @@ impl Store {
     }
 
     /// Records that no wallet came of it. Whether a key may exist decides between FAILED and PENDING.
-    pub async fn record_not_created(&self, open: OpenIntent, permit: CreationPermit, failed: CreationFailure, kms_request_ids: KmsRequestIds) -> Recorded {
+    pub async fn record_not_created(
+        &self,
+        open: OpenIntent,
+        permit: CreationPermit,
+        failed: CreationFailure,
+        kms_request_ids: KmsRequestIds,
+    ) -> Recorded {
         let CreationFailure { failure, key, no_key_exists } = failed;
         let wallet_id = permit.wallet.wallet_id;
         self.record_outcome(open, Err(failure), no_key_exists, kms_request_ids, move |transaction, now| {
