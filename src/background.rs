@@ -17,6 +17,7 @@ pub struct Task {
 pub static TASKS: &[Task] = &[
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
     Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
+    Task { name: "fold_metrics", run: |_| Box::pin(fold_metrics()) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
 ];
 
@@ -57,6 +58,11 @@ async fn watch_store(services: Arc<Services>) -> Duration {
         tracing::info!("the audit can be written again");
     }
     Duration::from_secs(2)
+}
+
+async fn fold_metrics() -> Duration {
+    crate::metrics::fold_samples();
+    Duration::from_secs(5)
 }
 
 /// Drops stored answers that are kept no longer.
