@@ -27,7 +27,7 @@ pub trait KeyService: Send + Sync + 'static {
     /// The SubjectPublicKeyInfo in DER.
     async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>>;
     async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription>;
-    /// Asks for something that does not exist: any answer but a refusal of our credentials shows that KMS answers us.
+    /// Whether KMS answers us with the credentials we have. Needs no permission and no key.
     async fn probe(&self) -> Attempt<()>;
     /// Signs `payload` as it is. ECDSA: a DER signature, S not normalised. Ed25519: 64 bytes.
     async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>>;
@@ -292,12 +292,7 @@ impl Kms {
     /// # Errors
     /// Why not, for people.
     pub async fn probe(&self) -> Result<(), Failure> {
-        match self.run(Operation::Probe, || self.service.probe()).await.result {
-            // It knows us, and there is nothing of that name.
-            Ok(()) => Ok(()),
-            Err(KmsError { cause: AttemptError::NotFound | AttemptError::Denied, .. }) => Ok(()),
-            Err(error) => Err(error.into_failure()),
-        }
+        self.run(Operation::Probe, || self.service.probe()).await.result.map_err(KmsError::into_failure)
     }
 
     async fn public_key(&self, operation: Operation, key: &KeyArn, spec: KeySpec) -> Answered<PublicKey> {
