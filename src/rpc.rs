@@ -140,7 +140,10 @@ pub struct NewWallet {
 pub enum Selector {
     Id(WalletId),
     /// `keyId` in the kms methods, `kmsKeyId` in wallet_get.
-    Key { arn: KeyArn, as_key_id: bool },
+    Key {
+        arn: KeyArn,
+        as_key_id: bool,
+    },
     Address {
         address: String,
         asset: Option<String>,
@@ -229,7 +232,8 @@ fn read_request(method: &'static Method, params: Option<&str>, networks: &Networ
 }
 
 fn content_hash(method: &Method, request: &Request, on_behalf_of: Option<&OnBehalfOf>) -> Result<[u8; 32], Failure> {
-    let content = serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
+    let content =
+        serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
     Ok(Sha256::digest(content).into())
 }
 
@@ -241,6 +245,7 @@ fn network_name<S: Serializer>(network: &Network, serializer: S) -> Result<S::Ok
     serializer.collect_str(network)
 }
 
+#[expect(clippy::ref_option, reason = "serde gives it so")]
 fn optional_network_name<S: Serializer>(network: &Option<Network>, serializer: S) -> Result<S::Ok, S::Error> {
     match network {
         Some(network) => serializer.collect_str(network),

@@ -112,6 +112,7 @@ pub struct OpenIntent {
 }
 
 /// What a reservation came to.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved twice")]
 pub enum Reserved<T> {
     /// Go on.
     Proceed(T, OpenIntent),
@@ -156,7 +157,14 @@ impl Judged {
     }
 
     /// A record about this call. `intent` is the one that an outcome or a repeat belongs to.
-    fn record<'a>(&'a self, sequence: u64, at: Timestamp, kind: Kind, intent: Option<u64>, outcome: Option<&'a str>) -> Record<'a> {
+    fn record<'a>(
+        &'a self,
+        sequence: u64,
+        at: Timestamp,
+        kind: Kind,
+        intent: Option<u64>,
+        outcome: Option<&'a str>,
+    ) -> Record<'a> {
         Record {
             sequence,
             at,
@@ -214,4 +222,3 @@ impl Recorded {
         &self.outcome
     }
 }
-

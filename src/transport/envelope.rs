@@ -104,7 +104,7 @@ pub(super) fn request(text: &str, max_depth: usize) -> Result<Request<'_>, Refus
             }
         },
     };
-    if !members.jsonrpc.is_some_and(|version| parse_str(version).is_some_and(|version| version == "2.0")) {
+    if members.jsonrpc.and_then(parse_str).as_deref() != Some("2.0") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
     let Some(method) = members.method.and_then(parse_str) else {

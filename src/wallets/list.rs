@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{WalletView, unreadable};
-use crate::chains::networks::Networks;
+use crate::chains::networks::{Network, Networks};
 use crate::chains::{self, AddressType};
 use crate::ids::{KeyArn, WalletId};
 use crate::keys::KeySpec;
@@ -73,7 +73,9 @@ struct Validity<'a> {
 pub fn validity(query: &AddressQuery) -> Outcome {
     Answer::of(&match chains::parse_address(&query.network, &query.address) {
         Ok((address, kind)) => Validity { valid: true, address_type: Some(kind.as_str()), address: Some(address), reason: None },
-        Err(invalid) => Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) },
+        Err(invalid) => {
+            Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) }
+        }
     })
 }
 
@@ -111,7 +113,7 @@ const MAX_SCANNED: u32 = 10_000;
 /// The answer of eth_accounts: addresses of EVM wallets for which `may_sign` holds.
 pub fn accounts(store: &Store, networks: &Networks, may_sign: impl Fn(&Wallet) -> bool) -> Outcome {
     let evm_assets: std::collections::BTreeSet<&str> =
-        networks.iter().filter(|network| network.chain_id().is_some()).map(|network| network.asset()).collect();
+        networks.iter().filter(|network| network.chain_id().is_some()).map(Network::asset).collect();
     let mut addresses = Vec::new();
     for asset in evm_assets {
         let filter = crate::store::wallets::WalletFilter {
