@@ -10,7 +10,7 @@ use crate::pipeline::{KmsHealth, Services};
 /// One run under way; it gives how long to wait for the next.
 type Run = Pin<Box<dyn Future<Output = Duration> + Send>>;
 
-/// A task and when it runs again. The first run is at once.
+/// A task. Its first run is at once; each run says when the next one is.
 pub struct Task {
     pub name: &'static str,
     pub run: fn(Arc<Services>) -> Run,
@@ -18,6 +18,7 @@ pub struct Task {
 
 pub static TASKS: &[Task] = &[
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
+    Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
 ];
 
@@ -48,6 +49,16 @@ async fn probe_kms(services: Arc<Services>) -> Duration {
         KmsHealth::Fails(_) | KmsHealth::Answers | KmsHealth::NotAsked => {}
     }
     if now == KmsHealth::Answers { WHILE_WELL } else { WHILE_ILL }
+}
+
+/// Tries the audit again after a write failed, so that readiness turns green again without traffic.
+async fn watch_store(services: Arc<Services>) -> Duration {
+    if let Err(why) = services.store.write_health()
+        && services.store.record_daemon(format!("the audit can be written again, after: {why}")).await.is_ok()
+    {
+        tracing::info!("the audit can be written again");
+    }
+    Duration::from_secs(2)
 }
 
 /// Drops stored answers that are kept no longer.

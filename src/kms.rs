@@ -339,7 +339,9 @@ impl Kms {
                 return Answered { result: fail(AttemptError::Throttled), request_ids };
             }
             let started = Instant::now();
-            let Attempt { request_id, result } = attempt().await;
+            let Attempt { request_id, result } = tokio::time::timeout_at(deadline.into(), attempt())
+                .await
+                .unwrap_or(Attempt { request_id: None, result: Err(AttemptError::Lost) });
             crate::metrics::kms_attempt(operation, result.as_ref().err(), started.elapsed());
             request_ids.extend(request_id);
             let error = match result {

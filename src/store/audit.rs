@@ -65,9 +65,10 @@ impl Store {
 
     /// Checks the whole chain. Reads every record, so it belongs in a blocking task.
     pub fn audit_verify(&self) -> Result<Verdict, StoreError> {
+        let known = self.writer.committed_head();
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            let mut checker = Checker::default();
+            let mut checker = Checker::against(known);
             let mut statement = snapshot.prepare("SELECT sequence, record, hash FROM audit ORDER BY sequence")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
@@ -77,7 +78,7 @@ impl Store {
                 let hash = row.get_ref(2)?.as_blob().unwrap_or_default();
                 checker.take(sequence, record, hash);
             }
-            Ok(checker.finish(None))
+            Ok(checker.finish())
         })
     }
 }

@@ -38,6 +38,8 @@ pub struct Judged {
     /// SHA-256 over the method and its parameters, requestId apart.
     pub content_hash: [u8; 32],
     pub request_id: Option<RequestId>,
+    /// The parameter that gave it: `requestId` or `idempotencyKey`.
+    pub request_id_field: &'static str,
     pub on_behalf_of: Option<OnBehalfOf>,
     pub facts: Facts,
     pub decision: Decision,

@@ -10,8 +10,10 @@
 )]
 
 mod addresses;
+mod caller;
 mod configuration;
 mod kms_conformance;
 mod kms_emulator;
 mod policy;
+mod transport;
 mod verification;

@@ -197,15 +197,13 @@ impl Reserving<'_, '_> {
 
     /// Ends a call whose requestId says that it does not start afresh.
     fn end<T>(self, state: RequestState) -> Result<Reservation<T>, StoreError> {
-        const FIELD: &str = "requestId";
-        let conflict = |reason: &str| Failure::Conflict { field: FIELD, reason: reason.to_owned() };
+        let field = self.judged.request_id_field;
+        let conflict = |reason: &str| Failure::Conflict { field, reason: format!("this {field} {reason}") };
         match state {
             RequestState::Running(ending) => Ok(Reservation::Wait(ending)),
-            RequestState::OtherContent => {
-                self.refuse(conflict("this requestId (or idempotencyKey) was used for another content; use a new one"))
-            }
+            RequestState::OtherContent => self.refuse(conflict("was used for another content; use a new one")),
             RequestState::Answered { answer: None, .. } => {
-                self.refuse(conflict("this requestId (or idempotencyKey) was answered long ago and its answer is no longer kept"))
+                self.refuse(conflict("was answered long ago, and its answer is no longer kept"))
             }
             RequestState::Answered { intent, answer: Some(answer) } => {
                 let (judged, now) = (self.judged, self.now);
