@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod architecture;
 mod caller;
 mod configuration;
 mod kms_conformance;
