@@ -222,8 +222,11 @@ impl FromStr for Digest32 {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.len() != 64 {
-            let got =
-                if digits.len() % 2 == 0 { format!("{} bytes", digits.len() / 2) } else { format!("{} digits", digits.len()) };
+            let got = if digits.len().is_multiple_of(2) {
+                format!("{} bytes", digits.len() / 2)
+            } else {
+                format!("{} digits", digits.len())
+            };
             return Err(DigestError { got });
         }
         let mut bytes = [0; 32];

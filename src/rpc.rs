@@ -246,6 +246,7 @@ fn network_name<S: Serializer>(network: &Network, serializer: S) -> Result<S::Ok
     serializer.collect_str(network)
 }
 
+#[expect(clippy::ref_option, reason = "serde gives it so")]
 fn optional_network_name<S: Serializer>(network: &Option<Network>, serializer: S) -> Result<S::Ok, S::Error> {
     match network {
         Some(network) => serializer.collect_str(network),

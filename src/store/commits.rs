@@ -120,6 +120,7 @@ pub struct OpenIntent {
 }
 
 /// What a reservation came to.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved twice")]
 pub enum Reserved<T> {
     /// Go on.
     Proceed(T, OpenIntent),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{WalletView, unreadable};
-use crate::chains::networks::Networks;
+use crate::chains::networks::{Network, Networks};
 use crate::chains::{self, AddressType};
 use crate::ids::{KeyArn, WalletId};
 use crate::keys::KeySpec;
@@ -112,7 +112,7 @@ const MAX_SCANNED: u32 = 10_000;
 /// The answer of eth_accounts: addresses of EVM wallets for which `may_sign` holds.
 pub fn accounts(store: &Store, networks: &Networks, may_sign: impl Fn(&Wallet) -> bool) -> Outcome {
     let evm_assets: std::collections::BTreeSet<&str> =
-        networks.iter().filter(|network| network.chain_id().is_some()).map(|network| network.asset()).collect();
+        networks.iter().filter(|network| network.chain_id().is_some()).map(Network::asset).collect();
     let mut addresses = Vec::new();
     for asset in evm_assets {
         let filter = crate::store::wallets::WalletFilter {
