@@ -29,5 +29,6 @@ pub mod store;
 pub mod metrics;
 
 // What runs beside it.
+pub mod client;
 #[cfg(feature = "emulator")]
 pub mod emulator;

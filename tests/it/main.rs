@@ -1,3 +1,5 @@
 mod addresses;
-mod verification;
+mod client;
+mod client_documents;
 mod kms_conformance;
+mod verification;
