@@ -1,8 +1,8 @@
 //! A KMS on loopback, for `kmsignd dev`, tests and benches: the AWS JSON 1.1 protocol over HTTP, with real keys.
 //!
 //! It is reached only as AWS is, through the AWS SDK over TCP, so what works against it runs the same code as in
-//! production. It signs with other libraries than the daemon verifies with. Its keys lie in the clear in its directory: it
-//! must never hold anything of value, and packages are built without it.
+//! production. It signs with other libraries than the daemon verifies with. Its keys lie in the clear in its directory,
+//! and any process of the machine can use them: it must never hold anything of value, and packages are built without it.
 //!
 //! What it does as AWS does: key states, per Region; DER answers with S high half the time; multi-Region replicas; tags and
 //! the tagging API's GetResources; paging; exceptions by their names. The Region is the one in the credential scope of the

@@ -27,7 +27,7 @@ pub trait KeyService: Send + Sync + 'static {
     /// The SubjectPublicKeyInfo in DER.
     async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>>;
     async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription>;
-    /// Asks for something that does not exist: any answer but a refusal of our credentials shows that KMS answers us.
+    /// Whether KMS answers us with the credentials we have. Needs no permission and no key.
     async fn probe(&self) -> Attempt<()>;
     /// Signs `payload` as it is. ECDSA: a DER signature, S not normalised. Ed25519: 64 bytes.
     async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>>;
@@ -292,12 +292,7 @@ impl Kms {
     /// # Errors
     /// Why not, for people.
     pub async fn probe(&self) -> Result<(), Failure> {
-        match self.run(Operation::Probe, || self.service.probe()).await.result {
-            // It knows us, and there is nothing of that name.
-            Ok(()) => Ok(()),
-            Err(KmsError { cause: AttemptError::NotFound | AttemptError::Denied, .. }) => Ok(()),
-            Err(error) => Err(error.into_failure()),
-        }
+        self.run(Operation::Probe, || self.service.probe()).await.result.map_err(KmsError::into_failure)
     }
 
     async fn public_key(&self, operation: Operation, key: &KeyArn, spec: KeySpec) -> Answered<PublicKey> {
@@ -315,7 +310,10 @@ impl Kms {
         let tag = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
         NewKey {
             key_spec: wallet.key_spec,
-            description: format!("kmsignd wallet {} of {} on {}/{}", wallet.wallet_id, self.deployment, wallet.asset, wallet.network),
+            description: format!(
+                "kmsignd wallet {} of {} on {}/{}",
+                wallet.wallet_id, self.deployment, wallet.asset, wallet.network
+            ),
             tags: vec![
                 tag("kmsignd:wallet-id", &wallet.wallet_id),
                 tag("kmsignd:deployment", &self.deployment),
@@ -344,7 +342,9 @@ impl Kms {
                 return Answered { result: fail(AttemptError::Throttled), request_ids };
             }
             let started = Instant::now();
-            let Attempt { request_id, result } = attempt().await;
+            let Attempt { request_id, result } = tokio::time::timeout_at(deadline.into(), attempt())
+                .await
+                .unwrap_or(Attempt { request_id: None, result: Err(AttemptError::Lost) });
             crate::metrics::kms_attempt(operation, result.as_ref().err(), started.elapsed());
             request_ids.extend(request_id);
             let error = match result {

@@ -5,10 +5,14 @@
 //! one screen.
 #![deny(unsafe_code)]
 
-// The words.
-pub mod clock;
+// Where it starts.
+pub mod cli;
+pub mod daemon;
 pub mod config;
+
+// The words.
 pub mod ids;
+pub mod clock;
 pub mod keys;
 pub mod outcome;
 
@@ -27,8 +31,12 @@ pub mod audit;
 // What it stands on.
 pub mod store;
 pub mod metrics;
+pub mod log;
 
 // What runs beside it.
 pub mod client;
+pub mod background;
+#[cfg(feature = "emulator")]
+pub mod dev;
 #[cfg(feature = "emulator")]
 pub mod emulator;

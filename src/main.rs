@@ -1,1 +1,5 @@
-fn main() {}
+//! kmsignd, the daemon.
+
+fn main() -> std::process::ExitCode {
+    kmsignd::cli::main()
+}

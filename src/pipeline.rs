@@ -30,11 +30,11 @@ use crate::wallets::{create, sign, verify as verification};
 
 use self::judge::Subject;
 
-pub use self::services::{KmsHealth, Reloaded, Services};
+pub use self::services::{KmsHealth, Mainnet, Parts, Reloaded, Reloader, Services};
 
 /// A request from its frame to its reply.
 pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply {
-    let (started, method) = (Instant::now(), frame.method());
+    let (started, method) = (Instant::now(), rpc::find_method(frame.method()).map_or("unknown", |method| method.name));
     let recorded = match rpc::read(&frame, &services.networks) {
         Ok(call) => services.carry_out(caller, call).await,
         Err(failure) => Recorded::unreadable(failure),
@@ -95,6 +95,9 @@ impl Services {
     }
 
     async fn create(&self, judged: Judged, new: &NewWallet, shape: AnswerShape) -> Recorded {
+        if self.mainnet == Mainnet::Refused && new.network.is_mainnet() {
+            return self.store.record_refusal(judged, create::no_mainnet()).await;
+        }
         let pending = create::pending(new, self.clock.now());
         let (permit, open) = match self.store.reserve_creation(judged, pending).await {
             Reserved::Proceed(permit, open) => (permit, open),
@@ -143,10 +146,14 @@ impl Services {
         self.store.record_signing(open, outcome, request_ids).await
     }
 
-    async fn reload(&self, judged: Judged) -> Recorded {
+    async fn reload(self: Arc<Self>, judged: Judged) -> Recorded {
         match self.store.reserve_action(judged).await {
             Reserved::Proceed((), open) => {
-                let outcome = self.reload_now().and_then(|reloaded| Answer::of(&reloaded));
+                let reloading = Arc::clone(&self);
+                let outcome =
+                    tokio::task::spawn_blocking(move || reloading.reload_now().and_then(|reloaded| Answer::of(&reloaded)))
+                        .await
+                        .unwrap_or_else(|error| Err(Failure::Internal(error.to_string())));
                 self.store.record_action(open, outcome).await
             }
             Reserved::Settled(recorded) => recorded,

@@ -9,6 +9,7 @@
 
 mod cedar;
 mod compile;
+mod scope;
 mod spend;
 
 use std::fmt;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-pub use cedar::Policy;
+pub use cedar::{MAX_EFFECTS, Policy};
 pub use compile::{MAX_FILE_BYTES, MAX_FILES, MAX_POLICIES, NameKind, PolicyError, SCHEMA, Source};
 pub use spend::{Effect, EffectKind, Replaced, Spend, Spent};
 
@@ -95,6 +96,22 @@ pub enum Resource<'a> {
     User(u32),
 }
 
+impl Resource<'_> {
+    /// The one `Daemon` entity.
+    const DAEMON_ID: &'static str = "kmsignd";
+
+    /// The entity type's name in the schema.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Daemon => "Daemon",
+            Self::Wallet(_) => "Wallet",
+            Self::Asset(_) => "Asset",
+            Self::Network { .. } => "Network",
+            Self::User(_) => "User",
+        }
+    }
+}
+
 /// What a policy can see of a wallet, in the words of the API.
 #[derive(Debug, Clone, Copy)]
 pub struct WalletFacts<'a> {
@@ -149,8 +166,8 @@ enum Verdict {
     Forbidden(Part),
     /// The evaluation of a policy failed, with Cedar's reason.
     Failed(Part, String),
-    /// The question does not fit the schema: a defect of whoever asked.
-    Malformed(String),
+    /// It is no question of the schema's, or too large a one.
+    Unanswerable(String),
 }
 
 /// Which part of a request was judged.
@@ -183,8 +200,8 @@ impl Decision {
         self.action
     }
 
-    /// Ids of the policies that decided, sorted: those that permitted, or those that forbade or failed. Empty if no policy
-    /// had anything to say.
+    /// Ids of the policies that decided, sorted: those that permitted, those that forbade, or the one whose evaluation failed.
+    /// Empty if no policy had anything to say.
     pub fn policies(&self) -> &[String] {
         &self.policies
     }
@@ -194,7 +211,7 @@ impl Decision {
     pub fn forbidden_by(&self) -> Option<&str> {
         match self.verdict {
             Verdict::Forbidden(_) | Verdict::Failed(..) => self.policies.first().map(String::as_str),
-            Verdict::Permitted | Verdict::Unpermitted(_) | Verdict::Malformed(_) => None,
+            Verdict::Permitted | Verdict::Unpermitted(_) | Verdict::Unanswerable(_) => None,
         }
     }
 
@@ -213,7 +230,7 @@ impl Decision {
             Verdict::Failed(part, why) => {
                 format!("`{action}` by uid {uid} is denied{part} because {ids} could not be evaluated: {why}")
             }
-            Verdict::Malformed(why) => format!("`{action}` by uid {uid} is denied because the question is malformed: {why}"),
+            Verdict::Unanswerable(why) => format!("`{action}` by uid {uid} is denied because it can't be judged: {why}"),
         }
     }
 }

@@ -21,7 +21,7 @@ use rusqlite::Connection;
 use self::commits::InFlight;
 use self::writer::Writer;
 use crate::audit::hash_chain::Head;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 pub use self::audit::{AuditPage, AuditRow};
 pub use self::open::OpenError;
@@ -66,19 +66,17 @@ impl Store {
         let connection = open::open_for_writing(path)?;
         let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
         let writer = Writer::start(connection, head).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self {
-            path: path.to_owned(),
-            clock,
-            writer,
-            readers: Mutex::default(),
-            in_flight: InFlight::default(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), clock, writer, readers: Mutex::default(), in_flight: InFlight::default(), _lock: lock })
     }
 
     /// Why the last transaction could not be written, if it could not: the audit is then not writable.
     pub fn write_health(&self) -> Result<(), String> {
         self.writer.health()
+    }
+
+    /// Drops stored answers older than `before`; their requestIds stay taken. Returns how many.
+    pub async fn prune_answers(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.writer.submit(move |transaction| requests::prune(transaction.connection, before)).durable().await
     }
 
     /// Bytes of the database file and its write-ahead log.

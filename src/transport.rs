@@ -4,11 +4,12 @@
 //! | file | has |
 //! |---|---|
 //! | socket | the listening socket: own bind, or from systemd |
+//! | accept | the connections' number, and how the server stops |
+//! | connection | an IPC connection's loop |
+//! | http | the same dispatch behind HTTP, and the three GET pages |
 //! | framing | where a JSON value ends in a stream, without parsing it |
 //! | envelope | bytes of one message, proven strict JSON within the limits, as JSON-RPC requests |
 //! | dispatch | a request to its method, its slot and its task; every request with an id gets an answer |
-//! | connection | an IPC connection's loop |
-//! | http | the same dispatch behind HTTP, and the three GET pages |
 //!
 //! It decides nothing about what a request may do. It never drops a call that has begun, and never a request unanswered: what
 //! goes over a limit, or comes while the daemon stops, is told so.
@@ -22,6 +23,17 @@ use serde::Serialize;
 
 use crate::caller::Caller;
 use crate::rpc::error_codes::{Kind, RpcError};
+
+mod accept;
+mod connection;
+mod dispatch;
+mod envelope;
+mod framing;
+mod http;
+mod patient;
+mod socket;
+
+pub use socket::{BindError, Listener, SocketConfig};
 
 /// One request as it came in: its method's name is known, and its parameters are proven to be complete, strict JSON (an object
 /// or an array, each key once, not too deep, not too long). Nothing has judged what they mean.

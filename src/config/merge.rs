@@ -117,6 +117,10 @@ fn check_table(path: &str, table: &Value, keys: &[Key], known: &[Section], origi
 }
 
 fn check_row(path: &str, row: &Value, keys: &[Key], known: &[Section], origins: &Origins, problems: &mut Vec<Problem>) {
+    if !row.is_object() {
+        problems.push(origins.problem(path, "must be a table"));
+        return;
+    }
     check_table(path, row, keys, known, origins, problems);
     let missing = keys.iter().filter(|key| key.default.is_null() && row.get(&key.name).is_none());
     problems.extend(missing.map(|key| origins.problem(format!("{path}.{}", key.name), "is missing")));
@@ -135,7 +139,8 @@ fn unknown(path: &str, known: &[Section]) -> String {
         let part = strsim::normalized_damerau_levenshtein(&last(path), &last(candidate));
         whole.max(0.9 * part)
     };
-    let nearest = all_paths(known).into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let others = all_paths(known).into_iter().filter(|candidate| candidate != path);
+    let nearest = others.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     format!("is not a key; did you mean {}?", nearest.unwrap_or_default())
 }
 

@@ -51,10 +51,20 @@ pub fn read_trusted(path: &Path, max_bytes: usize) -> Result<String, ReadError> 
     String::from_utf8(bytes).map_err(|_| ReadError::NotUtf8 { path: path.to_owned() })
 }
 
-/// Refuses a directory in which others can put files.
+/// Refuses a directory in which others can put files, or on the way to which others can put another directory in its place.
 pub fn check_directory(path: &Path) -> Result<(), ReadError> {
-    let metadata = path.metadata().map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
-    check_writers(path, &metadata, 0o002, "o-w")
+    const OTHERS: u32 = 0o002;
+    /// In a sticky directory such as /tmp nobody can move away what is another's.
+    const STICKY: u32 = 0o1000;
+    let io = |source| ReadError::Io { path: path.to_owned(), source };
+    check_writers(path, &path.metadata().map_err(io)?, OTHERS, "o-w")?;
+    for above in path.canonicalize().map_err(io)?.ancestors().skip(1) {
+        let mode = above.metadata().map_err(io)?.mode() & 0o7777;
+        if mode & OTHERS != 0 && mode & STICKY == 0 {
+            return Err(ReadError::Writable { path: above.to_owned(), mode, fix: "o-w" });
+        }
+    }
+    Ok(())
 }
 
 fn check_writers(path: &Path, metadata: &Metadata, forbidden: u32, fix: &'static str) -> Result<(), ReadError> {

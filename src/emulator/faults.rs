@@ -130,7 +130,7 @@ pub enum Defect {
     WrongKey,
     /// Valid, with S in the upper half. ECDSA only.
     HighS,
-    /// Valid, with an r of 31 bytes or less. ECDSA only.
+    /// Valid, with an INTEGER r of 31 bytes or less, as one signature in 512 has it. ECDSA only.
     ShortR,
     ZeroR,
     /// S is the group's order or above.

@@ -149,26 +149,29 @@ impl Keys {
     /// The key that `reference` names in `region`: a key id, a key ARN, an alias name or an alias ARN.
     pub fn find(&self, region: &Region, reference: &str, now: u64, lags: Lags) -> Result<Arc<Key>, KmsError> {
         let missing = || KmsError::not_found(format!("Key '{reference}' does not exist"));
-        let local = match reference.strip_prefix("arn:") {
-            None => reference,
-            Some(_) => reference.strip_prefix(arn_prefix(region).as_str()).ok_or_else(missing)?,
+        let local = if reference.starts_with("arn:") {
+            reference.strip_prefix(arn_prefix(region).as_str()).ok_or_else(missing)?
+        } else {
+            reference
         };
         let regions = self.read();
         let keys = regions.get(region).ok_or_else(missing)?;
-        let id = match local.starts_with("alias/") {
-            true => keys.aliases.get(local).ok_or_else(missing)?,
-            false if local.len() == reference.len() => local,
-            false => local.strip_prefix("key/").ok_or_else(missing)?,
+        let id = if local.starts_with("alias/") {
+            keys.aliases.get(local).ok_or_else(missing)?
+        } else if reference.starts_with("arn:") {
+            local.strip_prefix("key/").ok_or_else(missing)?
+        } else {
+            reference
         };
         let key = keys.by_id.get(id).filter(|key| key.is_visible(now, lags)).ok_or_else(missing)?;
         Ok(Arc::clone(key))
     }
 
     /// The Regions that hold the key `id`, primary and replicas, sorted by name.
-    pub fn regions_of(&self, id: &str) -> Vec<Region> {
+    pub fn regions_of(&self, id: &str, (now, lags): (u64, Lags)) -> Vec<Region> {
         let regions = self.read();
-        let mut found: Vec<_> =
-            regions.iter().filter(|(_, keys)| keys.by_id.contains_key(id)).map(|(region, _)| region.clone()).collect();
+        let holds = |keys: &RegionKeys| keys.by_id.get(id).is_some_and(|key| key.is_visible(now, lags));
+        let mut found: Vec<_> = regions.iter().filter(|(_, keys)| holds(keys)).map(|(region, _)| region.clone()).collect();
         found.sort();
         found
     }
@@ -193,8 +196,9 @@ impl Keys {
     /// The aliases of `region` with their keys, in order of name.
     pub fn aliases(&self, region: &Region) -> BTreeMap<String, KeyArn> {
         let regions = self.read();
-        let keys = regions.get(region).into_iter().flat_map(|keys| keys.by_id.values());
-        keys.flat_map(|key| key.aliases.iter().map(|alias| (alias.clone(), key.arn.clone()))).collect()
+        let Some(keys) = regions.get(region) else { return BTreeMap::new() };
+        let target = |id: &String| keys.by_id.get(id).map(|key| key.arn.clone());
+        keys.aliases.iter().filter_map(|(alias, id)| Some((alias.clone(), target(id)?))).collect()
     }
 
     /// Starts a change. What is read while this is held does not change before the change is put.

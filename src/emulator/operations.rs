@@ -163,6 +163,11 @@ impl Request<'_> {
         })
     }
 
+    /// What decides on a key's visibility and state.
+    fn moment(&self) -> (u64, Lags) {
+        (self.now, self.lags)
+    }
+
     fn key(&self, reference: &str) -> Result<Arc<Key>, KmsError> {
         self.keys.find(self.region, reference, self.now, self.lags)
     }

@@ -1,11 +1,13 @@
 //! What the pipeline stands on, and whether it could sign and audit now.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::chains::networks::Networks;
 use crate::clock::{Clock, Timestamp};
+use crate::config::Change;
 use crate::kms::Kms;
 use crate::outcome::Failure;
 use crate::policy::Policy;
@@ -18,23 +20,35 @@ pub struct Services {
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
     pub started_at: Timestamp,
+    /// How long the answer to a requestId is kept.
+    pub answer_retention: Duration,
+    /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
+    pub mainnet: Mainnet,
     policy: RwLock<Arc<Policy>>,
     policy_problem: Mutex<Option<String>>,
     kms_health: Mutex<KmsHealth>,
     reloader: Reloader,
 }
 
+/// What [`Services`] are made of.
+pub struct Parts {
+    pub networks: Networks,
+    pub mainnet: Mainnet,
+    pub store: Store,
+    pub answer_retention: Duration,
+    pub kms: Kms,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// May wallets of main networks be made?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mainnet {
+    Allowed,
+    Refused,
+}
+
 /// Reads configuration and policy again; a bad file is an error that names it.
 pub type Reloader = Box<dyn Fn() -> Result<(Policy, Vec<Change>), String> + Send + Sync>;
-
-/// A configuration key whose value differs from the one in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Change {
-    pub key: String,
-    /// The value in force stays until the daemon is restarted.
-    pub needs_restart: bool,
-}
 
 /// What admin_reload did.
 #[derive(Debug, Serialize)]
@@ -53,10 +67,13 @@ pub enum KmsHealth {
 }
 
 impl Services {
-    pub fn new(networks: Networks, store: Store, kms: Kms, clock: Arc<dyn Clock>, policy: Policy, reloader: Reloader) -> Self {
+    pub fn new(parts: Parts, policy: Policy, reloader: Reloader) -> Self {
+        let Parts { networks, mainnet, store, answer_retention, kms, clock } = parts;
         Self {
             networks,
+            mainnet,
             store,
+            answer_retention,
             kms,
             started_at: clock.now(),
             clock,

@@ -1,45 +1,62 @@
-//! Cedar's evaluator behind [`Policy::decide`]. Entities and contexts are built through Cedar's API: going through JSON costs ten
-//! times as much.
+//! [`Policy::decide`]: which policies concern a question, and what Cedar's evaluator says of those with conditions. Entities and
+//! contexts are built through Cedar's API, since going through JSON costs ten times as much, and only if a condition is asked.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, ExpressionConstructionError,
-    PolicySet, Request, RestrictedExpression, Schema,
+    AuthorizationError, Authorizer, Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid,
+    ExpressionConstructionError, PolicySet, Request, RestrictedExpression, Schema,
 };
 
+use super::scope::Scope;
 use super::{Action, Context, Decision, Effect, Part, Principal, Question, Resource, Spend, Verdict, WalletFacts};
-
-/// The `principal` or `resource` entity that a policy's scope names, if it names one.
-pub(super) type Scope = Option<EntityUid>;
 
 /// A compiled set of policies, made by [`Policy::compile`]. Immutable: a reload makes another one.
 pub struct Policy {
     pub(super) schema: Schema,
     pub(super) names: EntityNames,
     pub(super) authorizer: Authorizer,
-    /// Only policies that can match are evaluated, so that a decision costs what its own policies cost, not what all do. Each
-    /// policy is listed under each of its actions, and there under the one entity its scope names, if any.
-    pub(super) by_action: HashMap<Action, HashMap<Scope, PolicySet>>,
+    /// In the order of the files' names, and of the policies in a file.
+    pub(super) rules: HashMap<Action, Vec<Arc<Rule>>>,
     pub(super) count: usize,
     pub(super) digest: Arc<str>,
     pub(super) warnings: Vec<String>,
 }
 
+/// One policy.
+pub(super) struct Rule {
+    pub id: String,
+    pub effect: cedar_policy::Effect,
+    pub scope: Scope,
+    /// The policy alone, for Cedar to evaluate; `None` if it has no `when` and no `unless`.
+    pub conditional: Option<PolicySet>,
+    /// Its condition may look at one of [`WHOLE_SETS`].
+    pub reads_whole_sets: bool,
+}
+
+/// The parts of a spend that grow with the number of its effects. Every effect is judged beside all of them, so that they are
+/// built only if a policy looks: otherwise a payment to a thousand recipients would cost a million strings.
+pub(super) const WHOLE_SETS: [&str; 3] = ["recipients", "tokens", "programs"];
+
+/// Most effects of one spend. A Bitcoin transaction that nodes relay has at most about 3,200 outputs.
+pub const MAX_EFFECTS: usize = 4096;
+
 impl Policy {
     /// Judges each effect by itself and then the whole; the first denial is the answer.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
-        let (verdict, policies) = match self.judge(question) {
+        let (verdict, mut policies) = match self.judge(question) {
             Ok(permits) => (Verdict::Permitted, permits),
-            Err(denial) => (denial.verdict, denial.policies),
+            Err(Denial { verdict, policies }) => (verdict, policies),
         };
+        policies.sort_unstable();
+        policies.dedup();
         Decision {
             action: question.action,
             uid: question.principal.uid,
             verdict,
-            policies: policies.into_iter().collect(),
+            policies: policies.into_iter().map(str::to_owned).collect(),
             policy_digest: Arc::clone(&self.digest),
         }
     }
@@ -63,9 +80,25 @@ impl Policy {
         &self.warnings
     }
 
-    fn judge(&self, question: &Question<'_>) -> Result<BTreeSet<String>, Denial> {
-        let scene = Scene::build(&self.names, question).map_err(Denial::malformed)?;
-        let mut permits = BTreeSet::new();
+    /// The ids that permit, or the denial.
+    fn judge(&self, question: &Question<'_>) -> Result<Vec<&str>, Denial<'_>> {
+        if !fits(question) {
+            return Err(Denial::unanswerable("the schema does not have this action for such a resource and context"));
+        }
+        if let Context::Spend(Spend { effects, .. }) = question.context
+            && effects.len() > MAX_EFFECTS
+        {
+            return Err(Denial::unanswerable(format!("it has {} effects, and at most {MAX_EFFECTS} are judged", effects.len())));
+        }
+        let rules = self.rules.get(&question.action).into_iter().flatten();
+        let rules: Vec<&Rule> = rules.map(Arc::as_ref).filter(|rule| rule.scope.matches(question)).collect();
+        let mut permits = Vec::new();
+        if rules.iter().all(|rule| rule.conditional.is_none()) {
+            // Every part would be judged the same, and nothing of it needs to be built.
+            tally(&rules, |_| Ok(true), Part::Whole, &mut permits)?;
+            return Ok(permits);
+        }
+        let scene = Scene::build(&self.names, question).map_err(Denial::unanswerable)?;
         let whole = match question.context {
             Context::Method(method) => vec![pair("method", text(method))],
             Context::Create { method, asset, network, user_id } => vec![
@@ -75,58 +108,93 @@ impl Policy {
                 pair("userId", text(user_id)),
             ],
             Context::Spend(spend) => {
-                let whole = spend_pairs(spend).map_err(Denial::malformed)?;
+                let sets = rules.iter().any(|rule| rule.reads_whole_sets);
+                let whole = spend_pairs(spend, sets).map_err(Denial::unanswerable)?;
                 for (number, effect) in (1..).zip(&spend.effects) {
                     let part = Part::Effect { number, of: spend.effects.len(), kind: effect.kind };
-                    let effect = pair("effect", effect_record(effect).map_err(Denial::malformed)?);
-                    let pairs = whole.iter().cloned().chain([effect]);
-                    self.evaluate(question.action, &scene, pairs, part, &mut permits)?;
+                    let effect = pair("effect", effect_record(effect).map_err(Denial::unanswerable)?);
+                    let context = whole.iter().cloned().chain([effect]);
+                    self.evaluate(question.action, &scene, context, &rules, part, &mut permits)?;
                 }
                 whole
             }
         };
-        self.evaluate(question.action, &scene, whole, Part::Whole, &mut permits)?;
+        self.evaluate(question.action, &scene, whole, &rules, Part::Whole, &mut permits)?;
         Ok(permits)
     }
 
-    /// One judgement. Cedar itself skips a policy whose evaluation fails; here it denies.
-    fn evaluate(
+    /// One judgement with Cedar's evaluator.
+    fn evaluate<'p>(
         &self,
         action: Action,
         scene: &Scene,
         context: impl IntoIterator<Item = (String, RestrictedExpression)>,
+        rules: &[&'p Rule],
         part: Part,
-        permits: &mut BTreeSet<String>,
-    ) -> Result<(), Denial> {
-        let context = CedarContext::from_pairs(context).map_err(Denial::malformed)?;
+        permits: &mut Vec<&'p str>,
+    ) -> Result<(), Denial<'p>> {
+        let context = CedarContext::from_pairs(context).map_err(Denial::unanswerable)?;
+        // The types above leave nothing for the schema to find: in release builds it is not asked.
+        let schema = cfg!(debug_assertions).then_some(&self.schema);
         let (principal, resource) = (scene.principal.clone(), scene.resource.clone());
-        let request = Request::new(principal, self.names.action(action), resource, context, Some(&self.schema))
-            .map_err(Denial::malformed)?;
-        let (mut permitted, mut forbidden, mut failed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut failure = None;
-        let sets = self.by_action.get(&action);
-        for set in scene.scopes.iter().filter_map(|scope| sets.and_then(|sets| sets.get(scope))) {
+        let request =
+            Request::new(principal, self.names.action(action), resource, context, schema).map_err(Denial::unanswerable)?;
+        let satisfied = |set: &PolicySet| {
             let response = self.authorizer.is_authorized(&request, set, &scene.entities);
-            let reasons = response.diagnostics().reason().map(ToString::to_string);
-            match response.decision() {
-                cedar_policy::Decision::Allow => permitted.extend(reasons),
-                cedar_policy::Decision::Deny => forbidden.extend(reasons),
+            match response.diagnostics().errors().next() {
+                Some(AuthorizationError::PolicyEvaluationError(error)) => Err(error.inner().to_string()),
+                None => Ok(response.diagnostics().reason().next().is_some()),
             }
-            for error in response.diagnostics().errors() {
-                let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-                failed.insert(error.policy_id().to_string());
-                failure.get_or_insert_with(|| error.inner().to_string());
-            }
+        };
+        tally(rules, satisfied, part, permits)
+    }
+}
+
+/// What the rules whose heads match say together: a failure denies, then a `forbid` does, then the lack of a `permit`. (Cedar
+/// itself would skip a policy whose evaluation fails.)
+fn tally<'p>(
+    rules: &[&'p Rule],
+    satisfied: impl Fn(&PolicySet) -> Result<bool, String>,
+    part: Part,
+    permits: &mut Vec<&'p str>,
+) -> Result<(), Denial<'p>> {
+    let (mut permitted, mut forbidden, mut failed) = (Vec::new(), Vec::new(), None);
+    for Rule { id, effect, conditional, .. } in rules {
+        match conditional.as_ref().map_or(Ok(true), &satisfied) {
+            Ok(false) => {}
+            Ok(true) => match effect {
+                cedar_policy::Effect::Permit => permitted.push(id.as_str()),
+                cedar_policy::Effect::Forbid => forbidden.push(id.as_str()),
+            },
+            Err(why) => failed = failed.or(Some((id.as_str(), why))),
         }
-        match failure {
-            Some(why) => Err(Denial { verdict: Verdict::Failed(part, why), policies: failed }),
-            None if !forbidden.is_empty() => Err(Denial { verdict: Verdict::Forbidden(part), policies: forbidden }),
-            None if permitted.is_empty() => Err(Denial { verdict: Verdict::Unpermitted(part), policies: permitted }),
-            None => {
-                permits.append(&mut permitted);
-                Ok(())
-            }
+    }
+    if let Some((id, why)) = failed {
+        return Err(Denial { verdict: Verdict::Failed(part, why), policies: vec![id] });
+    }
+    if !forbidden.is_empty() {
+        return Err(Denial { verdict: Verdict::Forbidden(part), policies: forbidden });
+    }
+    if permitted.is_empty() {
+        return Err(Denial { verdict: Verdict::Unpermitted(part), policies: Vec::new() });
+    }
+    permits.append(&mut permitted);
+    Ok(())
+}
+
+/// Whether the schema has this action for this resource with this context.
+fn fits(question: &Question<'_>) -> bool {
+    use {Action as A, Context as C, Resource as R};
+    match (question.action, question.context) {
+        (A::Read | A::Audit | A::Administer | A::Delete, C::Method(_)) => {
+            matches!(question.resource, R::Wallet(_) | R::Daemon)
         }
+        (A::Freeze | A::Unfreeze, C::Method(_)) => true,
+        (A::Create, C::Create { .. }) => matches!(question.resource, R::Daemon),
+        (A::Sign | A::SignMessage | A::SignRaw | A::SignPartial | A::Replace | A::Delegate | A::Approve, C::Spend(_)) => {
+            matches!(question.resource, R::Wallet(_))
+        }
+        _ => false,
     }
 }
 
@@ -136,14 +204,14 @@ impl fmt::Debug for Policy {
     }
 }
 
-struct Denial {
+struct Denial<'p> {
     verdict: Verdict,
-    policies: BTreeSet<String>,
+    policies: Vec<&'p str>,
 }
 
-impl Denial {
-    fn malformed(why: impl ToString) -> Self {
-        Self { verdict: Verdict::Malformed(why.to_string()), policies: BTreeSet::new() }
+impl Denial<'_> {
+    fn unanswerable(why: impl ToString) -> Self {
+        Self { verdict: Verdict::Unanswerable(why.to_string()), policies: Vec::new() }
     }
 }
 
@@ -176,37 +244,30 @@ impl EntityNames {
     }
 }
 
-/// The entities of one question, and the scopes under which policies that can match it are listed.
+/// The entities of one question.
 struct Scene {
     principal: EntityUid,
     resource: EntityUid,
     entities: Entities,
-    scopes: HashSet<Scope>,
 }
 
 impl Scene {
     fn build(names: &EntityNames, question: &Question<'_>) -> Result<Self, String> {
         let Principal { uid: number, groups } = question.principal;
-        let groups: HashSet<_> = groups.iter().map(|gid| uid(&names.group, &gid.to_string())).collect();
-        let principal = user(names, number, groups.clone())?;
-        let mut parents = HashSet::new();
+        let groups = groups.iter().map(|gid| uid(&names.group, &gid.to_string())).collect();
+        let principal = user(names, number, groups)?;
         let resource = match question.resource {
-            Resource::Daemon => Entity::with_uid(uid(&names.daemon, "kmsignd")),
+            Resource::Daemon => Entity::with_uid(uid(&names.daemon, Resource::DAEMON_ID)),
             Resource::Asset(asset) => Entity::with_uid(uid(&names.asset, asset)),
             Resource::Network { asset, network } => Entity::with_uid(network_uid(names, asset, network)),
             Resource::User(number) => user(names, number, HashSet::new())?,
-            Resource::Wallet(facts) => {
-                parents.extend([uid(&names.asset, facts.asset), network_uid(names, facts.asset, facts.network)]);
-                wallet(names, facts, parents.clone())?
-            }
+            Resource::Wallet(facts) => wallet(names, facts)?,
         };
         let (principal_uid, resource_uid) = (principal.uid(), resource.uid());
-        let mut scopes: HashSet<Scope> = groups.into_iter().chain(parents).map(Some).collect();
-        scopes.extend([None, Some(principal_uid.clone()), Some(resource_uid.clone())]);
         // A user who freezes itself is both: one entity, with its groups.
         let resource = (resource_uid != principal_uid).then_some(resource);
         let entities = Entities::from_entities([principal].into_iter().chain(resource), None).map_err(|e| e.to_string())?;
-        Ok(Self { principal: principal_uid, resource: resource_uid, entities, scopes })
+        Ok(Self { principal: principal_uid, resource: resource_uid, entities })
     }
 }
 
@@ -215,7 +276,8 @@ fn user(names: &EntityNames, number: u32, groups: HashSet<EntityUid>) -> Result<
     Entity::new(uid(&names.user, &number.to_string()), attributes, groups).map_err(|e| e.to_string())
 }
 
-fn wallet(names: &EntityNames, facts: WalletFacts<'_>, parents: HashSet<EntityUid>) -> Result<Entity, String> {
+fn wallet(names: &EntityNames, facts: WalletFacts<'_>) -> Result<Entity, String> {
+    let parents = HashSet::from([uid(&names.asset, facts.asset), network_uid(names, facts.asset, facts.network)]);
     let mut attributes = HashMap::from([
         pair("asset", text(facts.asset)),
         pair("network", text(facts.network)),
@@ -232,8 +294,9 @@ fn network_uid(names: &EntityNames, asset: &str, network: &str) -> EntityUid {
     uid(&names.network, &format!("{asset}/{network}"))
 }
 
-fn spend_pairs(spend: &Spend<'_>) -> Result<Vec<(String, RestrictedExpression)>, ExpressionConstructionError> {
-    let of_effects = |part: fn(&Effect) -> Option<&String>| texts(spend.effects.iter().filter_map(part));
+fn spend_pairs(spend: &Spend<'_>, sets: bool) -> Result<Vec<(String, RestrictedExpression)>, ExpressionConstructionError> {
+    let effects = if sets { spend.effects.as_slice() } else { &[] };
+    let of_effects = |part: fn(&Effect) -> Option<&String>| texts(effects.iter().filter_map(part));
     let mut pairs = vec![
         pair("recipients", of_effects(|effect| effect.recipient.as_ref())),
         pair("tokens", of_effects(|effect| effect.token.as_ref())),
@@ -252,7 +315,7 @@ fn spend_pairs(spend: &Spend<'_>) -> Result<Vec<(String, RestrictedExpression)>,
     pairs.extend(spend.fee_rate.map(|rate| pair("feeRate", long(rate))));
     if let Some(replaced) = &spend.replaced {
         let mut record = vec![
-            pair("recipients", texts(&replaced.recipients)),
+            pair("recipients", texts(replaced.recipients.iter().filter(|_| sets))),
             pair("totalOut", long(replaced.total_out)),
             pair("fee", long(replaced.fee)),
         ];

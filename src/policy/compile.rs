@@ -2,16 +2,15 @@
 //! `forbid`s is another policy.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use cedar_policy::{
-    ActionConstraint, Authorizer, EntityId, EntityUid, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint, Schema,
-    ValidationMode, Validator,
-};
+use cedar_policy::{Authorizer, EntityId, EntityUid, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use super::Action;
-use super::cedar::{EntityNames, Policy, Scope};
+use super::cedar::{EntityNames, Policy, Rule, WHOLE_SETS};
+use super::scope::{Scope, actions};
+use super::{Action, Resource};
 use crate::ids::WalletId;
 
 /// What a policy can see, in Cedar's schema language.
@@ -88,23 +87,31 @@ impl Policy {
         let warnings = validate(&schema, &parsed)?;
 
         let mut resolved = BTreeMap::new();
-        let mut by_action: HashMap<Action, HashMap<Scope, PolicySet>> = HashMap::new();
+        let mut rules: HashMap<Action, Vec<Arc<Rule>>> = HashMap::new();
         for Parsed { file: Source { name: file, .. }, policy } in &parsed {
-            let internal = |reason: String| PolicyError::Internal { file: file.clone(), policy: policy.id().to_string(), reason };
+            let id = policy.id().to_string();
+            let internal = |reason: String| PolicyError::Internal { file: file.clone(), policy: id.clone(), reason };
             let literals = literals(file, policy, resolve)?;
             let policy = policy.sub_entity_literals(literals.clone()).map_err(|e| internal(e.to_string()))?;
             resolved.extend(literals);
-            let scope = scope(&policy);
-            for action in actions(&names, &policy) {
-                let set = by_action.entry(action).or_default().entry(scope.clone()).or_default();
-                set.add(policy.clone()).map_err(|e| internal(e.to_string()))?;
+            let alone = || PolicySet::from_policies([policy.clone()]).map_err(|e| internal(e.to_string()));
+            let conditional = policy.has_non_scope_constraint().then(alone).transpose()?;
+            let rule = Arc::new(Rule {
+                id: id.clone(),
+                effect: policy.effect(),
+                scope: Scope::of(&policy),
+                reads_whole_sets: mentions_any(&policy, &WHOLE_SETS),
+                conditional,
+            });
+            for action in actions(&policy) {
+                rules.entry(action).or_default().push(Arc::clone(&rule));
             }
         }
         Ok(Self {
             schema,
             names,
             authorizer: Authorizer::new(),
-            by_action,
+            rules,
             count: parsed.len(),
             digest: digest(&sources, &resolved).into(),
             warnings,
@@ -220,7 +227,7 @@ fn literals(
             "User" => (number(NameKind::User), "a user this machine does not know"),
             "Group" => (number(NameKind::Group), "a group this machine does not know"),
             "Wallet" => (id.parse().ok().map(|id: WalletId| id.to_string()), "which is not a wallet id"),
-            "Daemon" => ((id == "kmsignd").then(|| id.to_owned()), "but the only daemon is Daemon::\"kmsignd\""),
+            "Daemon" => ((id == Resource::DAEMON_ID).then(|| id.to_owned()), "but the only daemon is Daemon::\"kmsignd\""),
             _ => continue,
         };
         let Some(replacement) = replacement else {
@@ -238,26 +245,12 @@ fn canonical_number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number: &u32| number.to_string() == text)
 }
 
-/// The actions that a policy's scope admits. The schema has no groups of actions, so `in` is membership.
-fn actions(names: &EntityNames, policy: &cedar_policy::Policy) -> Vec<Action> {
-    let constraint = policy.action_constraint();
-    let admits = |action: &Action| match &constraint {
-        ActionConstraint::Any => true,
-        ActionConstraint::In(uids) => uids.contains(&names.action(*action)),
-        ActionConstraint::Eq(uid) => *uid == names.action(*action),
-    };
-    Action::ALL.iter().copied().filter(admits).collect()
-}
-
-/// The one entity without which the policy cannot match: what it says of the resource, or else of the principal.
-fn scope(policy: &cedar_policy::Policy) -> Scope {
-    let resource = match policy.resource_constraint() {
-        ResourceConstraint::In(uid) | ResourceConstraint::Eq(uid) | ResourceConstraint::IsIn(_, uid) => Some(uid),
-        ResourceConstraint::Any | ResourceConstraint::Is(_) => None,
-    };
-    resource.or_else(|| match policy.principal_constraint() {
-        PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) | PrincipalConstraint::IsIn(_, uid) => Some(uid),
-        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
+/// Whether one of `words` is an attribute, a key or a text anywhere in the policy. In doubt it is.
+fn mentions_any(policy: &cedar_policy::Policy, words: &[&str]) -> bool {
+    // Cedar's JSON form has no escapes of its own, so no spelling hides a word from it.
+    policy.to_json().map_or(true, |json| {
+        let json = json.to_string();
+        words.iter().any(|word| json.contains(word))
     })
 }
 

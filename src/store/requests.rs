@@ -77,3 +77,11 @@ pub(super) fn free(connection: &Connection, key: &RequestKey) -> Result<(), Stor
         .execute((key.uid, key.method, key.request_id.as_str()))?;
     Ok(())
 }
+
+/// Drops answers given before `before`. The ids and contents stay for good, so that a late retry is a conflict, never a
+/// second signature.
+pub(super) fn prune(connection: &Connection, before: Timestamp) -> Result<usize, StoreError> {
+    Ok(connection
+        .prepare_cached("UPDATE requests SET answer = NULL WHERE answered_at < ?1 AND answer IS NOT NULL")?
+        .execute([before.unix_millis()])?)
+}

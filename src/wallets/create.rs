@@ -44,6 +44,14 @@ pub fn pending(new: &NewWallet, now: Timestamp) -> Wallet {
     }
 }
 
+/// Why `kmsignd dev` makes no wallet of a main network.
+pub fn no_mainnet() -> Failure {
+    Failure::invalid(
+        "network",
+        "is a main network, and this development daemon keeps its keys in the clear; name a test network, or start it with --allow-mainnet",
+    )
+}
+
 /// Derives the addresses of the key that KMS made, each read back by its chain's own parser.
 ///
 /// # Errors

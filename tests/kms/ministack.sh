@@ -54,6 +54,11 @@ stop() {
     # Only if the process is still ours: a pid can be used again.
     if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$venv/bin/ministack"; then
         kill "$pid"
+        tries=0
+        while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do
+            tries=$((tries + 1))
+            sleep 0.1
+        done
     fi
 }
 

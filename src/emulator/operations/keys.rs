@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::super::errors::KmsError;
-use super::super::keys::{Key, Origin, SetState, arn_prefix};
+use super::super::keys::{Key, Origin, SetState, Tags, arn_prefix};
 use super::super::signatures::{KeySpec, Material, random_bytes};
 use super::metadata::Metadata;
 use super::policies::{checked_policy, default_policy};
@@ -72,7 +72,7 @@ pub(super) fn create_key(request: &Request) -> Result<Done, KmsError> {
         tags: checked_tags(input.tags)?,
         aliases: BTreeSet::new(),
         material,
-        earlier_tags: Some((request.now, Default::default())),
+        earlier_tags: Some((request.now, Tags::new())),
     };
     let key = request.keys.changes().put(key)?;
     let answer = KeyMetadataAnswer { key_metadata: Metadata::of(request, &key) };
@@ -106,7 +106,7 @@ pub(super) fn replicate_key(request: &Request) -> Result<Done, KmsError> {
     if primary.primary_region.is_none() || primary.is_replica() {
         return Err(KmsError::unsupported(format!("{} is not a multi-Region primary key.", primary.arn)));
     }
-    if request.keys.regions_of(primary.id()).contains(&input.replica_region) {
+    if request.keys.regions_of(primary.id(), request.moment()).contains(&input.replica_region) {
         let message = format!("{} already exists in {}.", primary.id(), input.replica_region);
         return Err(KmsError::new("AlreadyExistsException", message));
     }
@@ -118,7 +118,7 @@ pub(super) fn replicate_key(request: &Request) -> Result<Done, KmsError> {
         policy: input.policy.map_or_else(|| Ok(default_policy()), checked_policy)?,
         tags: checked_tags(input.tags)?,
         aliases: BTreeSet::new(),
-        earlier_tags: Some((request.now, Default::default())),
+        earlier_tags: Some((request.now, Tags::new())),
         ..Key::clone(&primary)
     })?;
     let answer = ReplicateKeyAnswer {

@@ -53,7 +53,7 @@ pub(super) fn list_keys(request: &Request) -> Result<Done, KmsError> {
     let limit = input.limit(100, 1000)?;
     let entry = |key: &Key| Some(KeyListEntry { key_id: key.id().to_owned(), key_arn: key.arn.clone() });
     let after = input.marker.as_deref();
-    let keys = request.keys.select(request.region, after, limit.saturating_add(1), (request.now, request.lags), entry);
+    let keys = request.keys.select(request.region, after, limit.saturating_add(1), request.moment(), entry);
     let (keys, next_marker) = page(keys, limit, |entry| entry.key_id.clone());
     Done::answer(None, &ListKeysAnswer { keys, truncated: next_marker.is_some(), next_marker })
 }
@@ -186,10 +186,10 @@ pub(super) fn get_resources(request: &Request) -> Result<Done, KmsError> {
         })
     };
     let after = Some(input.pagination_token.as_str()).filter(|token| !token.is_empty());
-    let moment = (request.now, request.lags);
-    let found = match keys_wanted {
-        true => request.keys.select(request.region, after, limit.saturating_add(1), moment, mapping),
-        false => Vec::new(),
+    let found = if keys_wanted {
+        request.keys.select(request.region, after, limit.saturating_add(1), request.moment(), mapping)
+    } else {
+        Vec::new()
     };
     let (list, token) = page(found, limit, |mapping| mapping.resource_arn.key_id().to_owned());
     Done::answer(None, &GetResourcesAnswer { pagination_token: token.unwrap_or_default(), resource_tag_mapping_list: list })

@@ -81,7 +81,7 @@ impl Metadata {
 
 fn topology(request: &Request, key: &Key, primary: &Region) -> MultiRegionConfiguration {
     let in_region = |region: Region| RegionalKey { arn: format!("{}key/{}", arn_prefix(&region), key.id()), region };
-    let replicas = request.keys.regions_of(key.id()).into_iter().filter(|region| region != primary);
+    let replicas = request.keys.regions_of(key.id(), request.moment()).into_iter().filter(|region| region != primary);
     MultiRegionConfiguration {
         multi_region_key_type: if key.is_replica() { "REPLICA" } else { "PRIMARY" },
         primary_key: in_region(primary.clone()),

@@ -57,7 +57,7 @@ pub(super) fn schedule_key_deletion(request: &Request) -> Result<Done, KmsError>
     let key = request.living_key(&input.key_id)?;
     let at = request.now.saturating_add(days.saturating_mul(DAY_MS));
     let is_primary = key.primary_region.as_ref() == Some(&key.region);
-    let waits_for_replicas = is_primary && request.keys.regions_of(key.id()).len() > 1;
+    let waits_for_replicas = is_primary && request.keys.regions_of(key.id(), request.moment()).len() > 1;
     let (state, deletion_date) = if waits_for_replicas {
         (SetState::PendingReplicaDeletion { days }, None)
     } else {

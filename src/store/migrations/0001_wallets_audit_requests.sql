@@ -69,3 +69,6 @@ CREATE TABLE requests (
     answered_at  INTEGER,
     PRIMARY KEY (uid, method, request_id)
 ) STRICT, WITHOUT ROWID;
+
+-- For dropping answers that are kept no longer.
+CREATE INDEX requests_by_age ON requests (answered_at) WHERE answer IS NOT NULL;

@@ -298,10 +298,19 @@ async fn multi_region(kms: &Kms) -> anyhow::Result<KeyMetadata> {
     created.key_metadata.context("no metadata")
 }
 
+/// The ARN of a new replica elsewhere of a new primary.
+pub async fn replicate_now(kms: &Kms) -> anyhow::Result<String> {
+    start_replication(kms, &multi_region(kms).await?).await
+}
+
+async fn start_replication(kms: &Kms, primary: &KeyMetadata) -> anyhow::Result<String> {
+    let answer = kms.here.replicate_key().key_id(&primary.key_id).replica_region(ELSEWHERE).send().await?;
+    arn(&answer.replica_key_metadata.context("no ReplicaKeyMetadata")?)
+}
+
 /// The ARN of a new replica elsewhere, when it is enabled.
 async fn replicate(kms: &Kms, primary: &KeyMetadata) -> anyhow::Result<String> {
-    let answer = kms.here.replicate_key().key_id(&primary.key_id).replica_region(ELSEWHERE).send().await?;
-    let replica = arn(&answer.replica_key_metadata.context("no ReplicaKeyMetadata")?)?;
+    let replica = start_replication(kms, primary).await?;
     while state(&kms.elsewhere, &replica).await? == KeyState::Creating {
         tokio::task::yield_now().await;
     }

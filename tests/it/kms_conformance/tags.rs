@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail, ensure};
 use aws_sdk_kms::types::{KeySpec, Tag};
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
+use hyper::http::request;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -175,19 +177,24 @@ pub async fn get_resources(kms: &Kms, region: &str, input: Value) -> anyhow::Res
 
 /// One AWS JSON request without the SDK: status and body. Neither server checks signatures; `region` goes into the scope.
 pub async fn post(url: &str, target: &str, region: Option<&str>, input: &Value) -> anyhow::Result<(u16, Value)> {
-    let address = url.strip_prefix("http://").context("not an http URL")?.trim_end_matches('/');
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(TcpStream::connect(address).await?)).await?;
-    tokio::spawn(connection);
-    let mut request = Request::post("/").header("host", address).header("x-amz-target", target);
-    request = request.header("content-type", "application/x-amz-json-1.1");
+    let mut request = Request::post("/").header("x-amz-target", target).header("content-type", "application/x-amz-json-1.1");
     if let Some(region) = region {
         let service = if target == GET_RESOURCES { "tagging" } else { "kms" };
         let scope = format!("test/20260101/{region}/{service}/aws4_request");
         let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
         request = request.header("authorization", value);
     }
-    let answer = sender.send_request(request.body(Full::<bytes::Bytes>::from(input.to_string()))?).await?;
+    send(url, request, input.to_string()).await
+}
+
+/// One HTTP request on a connection of its own. A body that is not JSON comes back as null.
+pub async fn send(url: &str, request: request::Builder, body: String) -> anyhow::Result<(u16, Value)> {
+    let address = url.strip_prefix("http://").context("not an http URL")?.trim_end_matches('/');
+    let stream = TokioIo::new(TcpStream::connect(address).await?);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    tokio::spawn(connection);
+    let request = request.header("host", address).body(Full::<Bytes>::from(body))?;
+    let answer = sender.send_request(request).await?;
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await?.to_bytes();
     Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))

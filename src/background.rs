@@ -1,0 +1,73 @@
+//! What runs when nobody calls: each task a name, a period and a function without input that may run at any time and twice.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::pipeline::{KmsHealth, Services};
+
+/// A task. Its first run is at once; each run says when the next one is.
+pub struct Task {
+    pub name: &'static str,
+    /// One run; returns how long to wait for the next.
+    pub run: fn(Arc<Services>) -> Pin<Box<dyn Future<Output = Duration> + Send>>,
+}
+
+pub static TASKS: &[Task] = &[
+    Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
+    Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
+    Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
+];
+
+/// Runs every task until the returned handles are aborted.
+pub fn start(services: &Arc<Services>) -> Vec<tokio::task::JoinHandle<()>> {
+    let spawn = |task: &'static Task| {
+        let services = Arc::clone(services);
+        tokio::spawn(async move {
+            loop {
+                let pause = (task.run)(Arc::clone(&services)).await;
+                tracing::trace!(task = task.name, pause_ms = pause.as_millis(), "a background task ran");
+                tokio::time::sleep(pause).await;
+            }
+        })
+    };
+    TASKS.iter().map(spawn).collect()
+}
+
+/// Keeps readiness true to what KMS answers, so that it turns green again without traffic.
+async fn probe_kms(services: Arc<Services>) -> Duration {
+    const WHILE_WELL: Duration = Duration::from_secs(60);
+    const WHILE_ILL: Duration = Duration::from_secs(5);
+    let before = services.kms_health();
+    let now = services.probe_kms().await;
+    match &now {
+        KmsHealth::Fails(why) if before != now => tracing::warn!(why, "not ready: KMS does not answer"),
+        KmsHealth::Answers if before != now => tracing::info!(region = %services.kms.region(), "KMS answers"),
+        KmsHealth::Fails(_) | KmsHealth::Answers | KmsHealth::NotAsked => {}
+    }
+    if now == KmsHealth::Answers { WHILE_WELL } else { WHILE_ILL }
+}
+
+/// Tries the audit again after a write failed, so that readiness turns green again without traffic.
+async fn watch_store(services: Arc<Services>) -> Duration {
+    if let Err(why) = services.store.write_health()
+        && services.store.record_daemon(format!("the audit can be written again, after: {why}")).await.is_ok()
+    {
+        tracing::info!("the audit can be written again");
+    }
+    Duration::from_secs(2)
+}
+
+/// Drops stored answers that are kept no longer.
+async fn prune_answers(services: Arc<Services>) -> Duration {
+    const PERIOD: Duration = Duration::from_secs(6 * 60 * 60);
+    let kept = u64::try_from(services.answer_retention.as_millis()).unwrap_or(u64::MAX);
+    let before = Timestamp::from_unix_millis(services.clock.now().unix_millis().saturating_sub(kept));
+    match services.store.prune_answers(before).await {
+        Ok(0) => {}
+        Ok(pruned) => tracing::info!(pruned, "stored answers were dropped after their time"),
+        Err(error) => tracing::warn!(%error, "stored answers could not be pruned"),
+    }
+    PERIOD
+}
