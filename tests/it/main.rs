@@ -12,6 +12,8 @@
 mod addresses;
 mod architecture;
 mod caller;
+mod client;
+mod client_documents;
 mod configuration;
 mod kms_conformance;
 mod kms_emulator;
