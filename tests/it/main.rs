@@ -2,6 +2,7 @@
 
 mod addresses;
 mod configuration;
+mod documents;
 mod kms_conformance;
 mod kms_emulator;
 mod policy;
