@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::pipeline::{KmsHealth, Services};
 
-/// A task and when it runs again. The first run is at once.
+/// A task. Its first run is at once; each run says when the next one is.
 pub struct Task {
     pub name: &'static str,
     /// One run; returns how long to wait for the next.
@@ -16,6 +16,7 @@ pub struct Task {
 
 pub static TASKS: &[Task] = &[
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
+    Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
 ];
 
@@ -46,6 +47,16 @@ async fn probe_kms(services: Arc<Services>) -> Duration {
         KmsHealth::Fails(_) | KmsHealth::Answers | KmsHealth::NotAsked => {}
     }
     if now == KmsHealth::Answers { WHILE_WELL } else { WHILE_ILL }
+}
+
+/// Tries the audit again after a write failed, so that readiness turns green again without traffic.
+async fn watch_store(services: Arc<Services>) -> Duration {
+    if let Err(why) = services.store.write_health()
+        && services.store.record_daemon(format!("the audit can be written again, after: {why}")).await.is_ok()
+    {
+        tracing::info!("the audit can be written again");
+    }
+    Duration::from_secs(2)
 }
 
 /// Drops stored answers that are kept no longer.

@@ -84,7 +84,8 @@ fn serve(ConfigArg { config: path }: ConfigArg) -> ExitCode {
     };
     log::start(config.log_level);
     let read_again = Box::new(move || Config::load(&path, &environment).map_err(|error| error.to_string()));
-    let setup = daemon::Setup { config, read_again, credentials: Credentials::Chain, unlimited: false, mainnet: Mainnet::Allowed };
+    let setup =
+        daemon::Setup { config, read_again, credentials: Credentials::Chain, unlimited: false, mainnet: Mainnet::Allowed };
     let run = || -> Result<(), daemon::StartError> {
         // Before the runtime: binding sets the process's umask.
         let listener = daemon::listen(&setup.config)?;

@@ -140,7 +140,10 @@ pub struct NewWallet {
 pub enum Selector {
     Id(WalletId),
     /// `keyId` in the kms methods, `kmsKeyId` in wallet_get.
-    Key { arn: KeyArn, as_key_id: bool },
+    Key {
+        arn: KeyArn,
+        as_key_id: bool,
+    },
     Address {
         address: String,
         asset: Option<String>,
@@ -229,7 +232,8 @@ fn read_request(method: &'static Method, params: Option<&str>, networks: &Networ
 }
 
 fn content_hash(method: &Method, request: &Request, on_behalf_of: Option<&OnBehalfOf>) -> Result<[u8; 32], Failure> {
-    let content = serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
+    let content =
+        serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
     Ok(Sha256::digest(content).into())
 }
 

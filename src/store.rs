@@ -66,14 +66,7 @@ impl Store {
         let connection = open::open_for_writing(path)?;
         let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
         let writer = Writer::start(connection, head).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self {
-            path: path.to_owned(),
-            clock,
-            writer,
-            readers: Mutex::default(),
-            in_flight: InFlight::default(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), clock, writer, readers: Mutex::default(), in_flight: InFlight::default(), _lock: lock })
     }
 
     /// Why the last transaction could not be written, if it could not: the audit is then not writable.

@@ -79,7 +79,9 @@ pub fn select(store: &Store, networks: &Networks, selector: &Selector) -> Result
             found.retain(|wallet| network.as_ref().is_none_or(|network| wallet.network == network.network()));
             match (found.pop(), found.is_empty()) {
                 (Some(wallet), true) => Ok(wallet),
-                (Some(_), false) => Err(Failure::invalid("address", "belongs to several wallets; give asset and network, or the walletId")),
+                (Some(_), false) => {
+                    Err(Failure::invalid("address", "belongs to several wallets; give asset and network, or the walletId"))
+                }
                 (None, _) => Err(unknown(selector.param())),
             }
         }

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn unit_in_takes_innermost_service_or_scope() {
-        let unit = |text| unit_in(text).unwrap_or_default();
+        let unit = |text: &str| unit_in(text).unwrap_or_default();
         assert_eq!(unit("0::/system.slice/nginx.service\n"), "nginx.service");
         assert_eq!(unit("0::/system.slice/docker.service/payload\n"), "docker.service");
         assert_eq!(unit("0::/user.slice/user-1000.slice/user@1000.service/app.slice/shop.service\n"), "shop.service");

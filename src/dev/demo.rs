@@ -60,7 +60,8 @@ pub fn show(socket: &Path) -> Result<(), DemoError> {
 
 /// Checks a signature against the wallet's public key as a node would: it verifies, S is low, and recovery gives the key.
 fn check(digest: [u8; 32], wallet: &Value, signed: &Value) -> Result<i32, String> {
-    let bytes = |from: &Value, name: &str| hex::decode(from[name].as_str().unwrap_or_default()).map_err(|error| error.to_string());
+    let bytes =
+        |from: &Value, name: &str| hex::decode(from[name].as_str().unwrap_or_default()).map_err(|error| error.to_string());
     let key = PublicKey::from_slice(&bytes(wallet, "publicKey")?).map_err(|error| error.to_string())?;
     let compact = bytes(signed, "signature")?;
     let signature = Signature::from_compact(&compact).map_err(|error| error.to_string())?;

@@ -39,6 +39,7 @@ impl Services {
             method: call.method().name,
             content_hash: *call.content_hash(),
             request_id: call.request_id().cloned(),
+            request_id_field: call.method().request_id_param().unwrap_or("requestId"),
             on_behalf_of: call.on_behalf_of().cloned(),
             facts: facts(call.request(), subject),
             decision,

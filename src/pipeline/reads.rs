@@ -27,7 +27,10 @@ impl Services {
             (Request::EthAccounts, _) => list::accounts(&self.store, &self.networks, |wallet| self.may_sign(caller, wallet)),
             (Request::EthChainId, _) => {
                 let id = self.networks.default_evm().chain_id();
-                id.map_or_else(|| Err(Failure::Internal("no default EVM network".to_owned())), |id| Answer::of(&format!("{id:#x}")))
+                id.map_or_else(
+                    || Err(Failure::Internal("no default EVM network".to_owned())),
+                    |id| Answer::of(&format!("{id:#x}")),
+                )
             }
             (Request::ClientVersion, _) => Answer::of(&concat!("kmsignd/", env!("CARGO_PKG_VERSION"))),
             (Request::PolicyExplain(explained), _) => self.explain(caller, explained),
@@ -54,9 +57,9 @@ impl Services {
             (Action::SignRaw, Spend::raw("kms_signTransactionHash", now)),
         ];
         with_facts(wallet, &self.networks, |facts| {
-            spends.iter().any(|(action, spend)| {
-                self.ask(caller, *action, Resource::Wallet(facts), Context::Spend(spend)).is_allowed()
-            })
+            spends
+                .iter()
+                .any(|(action, spend)| self.ask(caller, *action, Resource::Wallet(facts), Context::Spend(spend)).is_allowed())
         })
     }
 

@@ -38,6 +38,8 @@ pub struct Judged {
     /// SHA-256 over the method and its parameters, requestId apart.
     pub content_hash: [u8; 32],
     pub request_id: Option<RequestId>,
+    /// The parameter that gave it: `requestId` or `idempotencyKey`.
+    pub request_id_field: &'static str,
     pub on_behalf_of: Option<OnBehalfOf>,
     pub facts: Facts,
     pub decision: Decision,
@@ -156,7 +158,14 @@ impl Judged {
     }
 
     /// A record about this call. `intent` is the one that an outcome or a repeat belongs to.
-    fn record<'a>(&'a self, sequence: u64, at: Timestamp, kind: Kind, intent: Option<u64>, outcome: Option<&'a str>) -> Record<'a> {
+    fn record<'a>(
+        &'a self,
+        sequence: u64,
+        at: Timestamp,
+        kind: Kind,
+        intent: Option<u64>,
+        outcome: Option<&'a str>,
+    ) -> Record<'a> {
         Record {
             sequence,
             at,
@@ -214,4 +223,3 @@ impl Recorded {
         &self.outcome
     }
 }
-

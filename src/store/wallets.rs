@@ -92,8 +92,8 @@ impl Store {
         let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
         values.push(Value::Integer(i64::from(limit)));
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE {condition} ORDER BY wallet_id LIMIT ?"))?;
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE {condition} ORDER BY wallet_id LIMIT ?"))?;
             let rows = statement.query_map(params_from_iter(values), |row| Ok(from_row(row)))?;
             rows.map(|row| row?).collect()
         })
@@ -156,11 +156,16 @@ pub(super) fn name_key(connection: &Connection, id: WalletId, key: &KeyArn) -> R
 /// Pins key, public key and addresses of a PENDING wallet, which becomes CREATED.
 pub(super) fn complete(connection: &Connection, wallet: &Wallet, forms: &[(AddressType, Address)]) -> Result<(), StoreError> {
     step(connection, wallet.wallet_id, Event::Proven, wallet)?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (address_type, address) in forms {
-        insert.execute((address.as_str(), &wallet.asset, &wallet.network, wallet.wallet_id.to_string(), address_type.as_str()))?;
+        insert.execute((
+            address.as_str(),
+            &wallet.asset,
+            &wallet.network,
+            wallet.wallet_id.to_string(),
+            address_type.as_str(),
+        ))?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ pub struct Writer {
     queue: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
     health: WriteHealth,
+    committed: Arc<Mutex<Head>>,
 }
 
 /// What a piece of work sees: the open transaction and the head of the audit chain within it.
@@ -84,9 +85,10 @@ impl Writer {
     pub fn start(connection: Connection, head: Head) -> std::io::Result<Self> {
         let (queue, work) = mpsc::channel();
         let health: WriteHealth = Arc::new(Mutex::new(Ok(())));
-        let writing = WritingThread { connection, head, health: Arc::clone(&health) };
+        let committed = Arc::new(Mutex::new(head.clone()));
+        let writing = WritingThread { connection, head, health: Arc::clone(&health), committed: Arc::clone(&committed) };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writing.run(&work))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), health })
+        Ok(Self { queue: Some(queue), thread: Some(thread), health, committed })
     }
 
     /// Queues `work`. If it returns an error, all it wrote is undone and the rest of its transaction goes on.
@@ -111,6 +113,11 @@ impl Writer {
             let _ = queue.send(boxed);
         }
         Pending { result, durable: Durable(durable) }
+    }
+
+    /// The audit chain's head as this process last made it durable: what the file must still say.
+    pub fn committed_head(&self) -> Head {
+        self.committed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Why the last transaction could not be written, if it could not.
@@ -148,6 +155,7 @@ fn in_savepoint<T>(
 struct WritingThread {
     connection: Connection,
     head: Head,
+    committed: Arc<Mutex<Head>>,
     health: WriteHealth,
 }
 
@@ -169,6 +177,14 @@ impl WritingThread {
         }
         if let Ok(mut health) = self.health.lock() {
             *health = written.as_ref().map(|_| ()).map_err(ToString::to_string);
+        }
+        if written.is_ok() {
+            if let Ok(mut committed) = self.committed.lock() {
+                committed.clone_from(&self.head);
+            }
+        } else if confirmations.is_empty() {
+            // No transaction could even be opened, and each try may wait long for a lock: what is queued fails now, not in turn.
+            while queue.try_recv().is_ok() {}
         }
         for confirm in confirmations {
             confirm(written.is_ok());

@@ -73,7 +73,9 @@ struct Validity<'a> {
 pub fn validity(query: &AddressQuery) -> Outcome {
     Answer::of(&match chains::parse_address(&query.network, &query.address) {
         Ok((address, kind)) => Validity { valid: true, address_type: Some(kind.as_str()), address: Some(address), reason: None },
-        Err(invalid) => Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) },
+        Err(invalid) => {
+            Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) }
+        }
     })
 }
 

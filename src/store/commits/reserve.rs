@@ -25,7 +25,10 @@ enum RequestState {
     Fresh,
     /// An earlier call with this content never ended; it may have left a wallet behind.
     Unfinished(Option<WalletId>),
-    Answered { intent: u64, answer: Option<String> },
+    Answered {
+        intent: u64,
+        answer: Option<String>,
+    },
     OtherContent,
     Running(Ending),
 }
@@ -33,7 +36,12 @@ enum RequestState {
 impl Store {
     /// Settles a signature for good: key state and requestId are checked and the intent is inserted. The permit is given at
     /// once; recording the outcome waits until the intent is durable.
-    pub async fn reserve_signing(&self, judged: Judged, wallet_id: WalletId, payload: SigningPayload) -> Reserved<(Permit, UsableKey)> {
+    pub async fn reserve_signing(
+        &self,
+        judged: Judged,
+        wallet_id: WalletId,
+        payload: SigningPayload,
+    ) -> Reserved<(Permit, UsableKey)> {
         self.reserve(judged, move |reserving| {
             let wallet = reserving.wallet(wallet_id)?;
             let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
@@ -130,7 +138,9 @@ impl Store {
             Err(_) => None,
         };
         let outcome = outcome.unwrap_or_else(|| {
-            Err(Failure::KmsOutcomeUnknown { reason: "the first call ended without an answer; retry with the same requestId".to_owned() })
+            Err(Failure::KmsOutcomeUnknown {
+                reason: "the first call ended without an answer; retry with the same requestId".to_owned(),
+            })
         });
         self.record_end(judged, Kind::Repeat, outcome).await
     }
@@ -197,22 +207,24 @@ impl Reserving<'_, '_> {
 
     /// Ends a call whose requestId says that it does not start afresh.
     fn end<T>(self, state: RequestState) -> Result<Reservation<T>, StoreError> {
-        const FIELD: &str = "requestId";
-        let conflict = |reason: &str| Failure::Conflict { field: FIELD, reason: reason.to_owned() };
+        let field = self.judged.request_id_field;
+        let conflict = |reason: &str| Failure::Conflict { field, reason: format!("this {field} {reason}") };
         match state {
             RequestState::Running(ending) => Ok(Reservation::Wait(ending)),
-            RequestState::OtherContent => {
-                self.refuse(conflict("this requestId (or idempotencyKey) was used for another content; use a new one"))
-            }
+            RequestState::OtherContent => self.refuse(conflict("was used for another content; use a new one")),
             RequestState::Answered { answer: None, .. } => {
-                self.refuse(conflict("this requestId (or idempotencyKey) was answered long ago and its answer is no longer kept"))
+                self.refuse(conflict("was answered long ago, and its answer is no longer kept"))
             }
             RequestState::Answered { intent, answer: Some(answer) } => {
                 let (judged, now) = (self.judged, self.now);
-                audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Repeat, Some(intent), Some("success")))?;
+                audit::append(self.transaction, |sequence| {
+                    judged.record(sequence, now, Kind::Repeat, Some(intent), Some("success"))
+                })?;
                 Ok(Reservation::Ended(Ok(Answer::from_stored(answer))))
             }
-            RequestState::Fresh | RequestState::Unfinished(_) => Err(StoreError::Corrupt("a request that goes on was ended".to_owned())),
+            RequestState::Fresh | RequestState::Unfinished(_) => {
+                Err(StoreError::Corrupt("a request that goes on was ended".to_owned()))
+            }
         }
     }
 }
