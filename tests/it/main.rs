@@ -15,6 +15,7 @@ mod caller;
 mod client;
 mod client_documents;
 mod configuration;
+mod documents;
 mod kms_conformance;
 mod kms_emulator;
 mod policy;
