@@ -14,8 +14,8 @@
 mod address;
 mod admin;
 mod audit;
-mod connection;
-mod error;
+pub(crate) mod connection;
+pub(crate) mod error;
 mod exit;
 mod input;
 mod key;

@@ -17,7 +17,9 @@ const LARGEST_PAGE: u64 = 1000;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Show audit records, the last ones or those after a sequence, oldest first
-    #[command(after_help = "Examples:\n  kmsign audit tail --limit 20 --follow\n  kmsign --json audit tail --after 0 --limit 1000")]
+    #[command(
+        after_help = "Examples:\n  kmsign audit tail --limit 20 --follow\n  kmsign --json audit tail --after 0 --limit 1000"
+    )]
     Tail(Tail),
     /// Check the hash chain over the whole audit
     Verify,

@@ -76,7 +76,8 @@ where
                 if u64::try_from(read).is_ok_and(|read| read > MAX_STDIN_BYTES) {
                     return Err(ClientError::input(what, "on standard input is longer than 4 MiB"));
                 }
-                let text = String::from_utf8(bytes).map_err(|_| ClientError::input(what, "on standard input is not UTF-8 text"))?;
+                let text =
+                    String::from_utf8(bytes).map_err(|_| ClientError::input(what, "on standard input is not UTF-8 text"))?;
                 text.trim().parse().map_err(|error| ClientError::input(what, error))
             }
         }

@@ -28,7 +28,9 @@ fn man_page_of_kmsign_is_as_its_definitions() {
         }
     }));
     page.push_str(&section("FILES", |roff| {
-        roff.control("TP", []).text([bold(DEFAULT_SOCKET)]).text([roman("The packaged daemon's socket; members of the group kmsign may connect.")]);
+        roff.control("TP", [])
+            .text([bold(DEFAULT_SOCKET)])
+            .text([roman("The packaged daemon's socket; members of the group kmsign may connect.")]);
     }));
     page.push_str(&see_also("kmsignd", "8"));
     assert_current("man/kmsign.1", &page);
@@ -41,7 +43,9 @@ fn completions_of_kmsign_are_as_its_definitions() {
 
 fn assert_completions(mut command: Command) {
     let name = command.get_name().to_owned();
-    for (shell, file) in [(Shell::Bash, format!("{name}.bash")), (Shell::Zsh, format!("_{name}")), (Shell::Fish, format!("{name}.fish"))] {
+    for (shell, file) in
+        [(Shell::Bash, format!("{name}.bash")), (Shell::Zsh, format!("_{name}")), (Shell::Fish, format!("{name}.fish"))]
+    {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut command, &name, &mut script);
         assert_current(&format!("completions/{file}"), &String::from_utf8(script).unwrap());
@@ -56,7 +60,13 @@ fn man_page(command: Command, number: &str, manual: &str) -> String {
     let title = command.get_name().to_uppercase();
     let program = Man::new(command.clone()).title(title).section(number).source(source).manual(manual);
     let mut page = String::from(PREAMBLE);
-    for render in [Man::render_title, Man::render_name_section, Man::render_synopsis_section, Man::render_description_section, Man::render_options_section] {
+    for render in [
+        Man::render_title,
+        Man::render_name_section,
+        Man::render_synopsis_section,
+        Man::render_description_section,
+        Man::render_options_section,
+    ] {
         page.push_str(&body(&program, render));
     }
     page.push_str(".SH COMMANDS\n");
@@ -93,7 +103,11 @@ fn man_page(command: Command, number: &str, manual: &str) -> String {
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 fn leaves(command: &Command) -> Vec<Command> {
-    if command.get_subcommands().next().is_none() { vec![command.clone()] } else { command.get_subcommands().flat_map(leaves).collect() }
+    if command.get_subcommands().next().is_none() {
+        vec![command.clone()]
+    } else {
+        command.get_subcommands().flat_map(leaves).collect()
+    }
 }
 
 type Render = fn(&Man, &mut dyn std::io::Write) -> std::io::Result<()>;
@@ -128,7 +142,11 @@ fn see_also(name: &str, number: &str) -> String {
 fn paragraphs(text: &str) -> String {
     let mut roff = Roff::new();
     for line in text.lines() {
-        if line.is_empty() { roff.control("PP", []) } else { roff.text([roman(line)]) };
+        if line.is_empty() {
+            roff.control("PP", [])
+        } else {
+            roff.text([roman(line)])
+        };
     }
     without_preamble(&roff.render())
 }
@@ -150,5 +168,8 @@ fn assert_current(file: &str, expected: &str) {
         std::fs::write(&path, expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == expected, "packaging/{file} is stale; KMSIGND_UPDATE_DOCS=1 cargo test --test it client_documents writes it anew");
+    assert!(
+        found == expected,
+        "packaging/{file} is stale; KMSIGND_UPDATE_DOCS=1 cargo test --test it client_documents writes it anew"
+    );
 }

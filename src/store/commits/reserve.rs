@@ -47,7 +47,8 @@ impl Store {
             let (true, Some(arn), Some(pinned)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
                 return reserving.refuse(Failure::KeyNotUsable { status: wallet.status });
             };
-            let public_key = pinned.open().map_err(|error| StoreError::Corrupt(format!("the key of wallet {wallet_id}: {error}")))?;
+            let public_key =
+                pinned.open().map_err(|error| StoreError::Corrupt(format!("the key of wallet {wallet_id}: {error}")))?;
             match reserving.request_state()? {
                 // A released signature would have been answered: an unfinished call released nothing and signs again.
                 RequestState::Fresh | RequestState::Unfinished(_) => {
@@ -171,7 +172,9 @@ impl Reserving<'_, '_> {
     }
 
     fn request_state(&self) -> Result<RequestState, StoreError> {
-        let (Some(key), Some(request)) = (self.judged.request_key(), &self.judged.request) else { return Ok(RequestState::Fresh) };
+        let (Some(key), Some(request)) = (self.judged.request_key(), &self.judged.request) else {
+            return Ok(RequestState::Fresh);
+        };
         if let Some((content_hash, ending)) = self.in_flight.running(&key) {
             let same = content_hash == request.content_hash;
             return Ok(if same { RequestState::Running(ending) } else { RequestState::OtherContent });
