@@ -89,24 +89,24 @@ def web3_lists_accounts():
     check(web3.eth.accounts, web3.eth.chain_id, web3.client_version)
     for method in REFUSED:
         try:
-            web3.manager.request_blocking(method, [])
+            answer = web3.manager.request_blocking(method, [])
         except Web3RPCError as refused:
             check_refusal(method, refused.rpc_response["error"])
         else:
-            raise AssertionError(method)
+            raise AssertionError(f"{answer} from {method}")
 
 
 def async_web3_lists_accounts():
     async def listing():
         async with AsyncWeb3(AsyncIPCProvider(SOCKET)) as web3:
             check(await web3.eth.accounts, await web3.eth.chain_id, await web3.client_version)
-            for method in REFUSED:
-                try:
-                    await web3.manager.coro_request(method, [])
-                except Web3RPCError as refused:
-                    check_refusal(method, refused.rpc_response["error"])
-                else:
-                    raise AssertionError(method)
+            # Not the unknown method: this client ends its listener at an error that none of its own methods waits for.
+            try:
+                number = await web3.eth.block_number
+            except Web3RPCError as refused:
+                check_refusal("eth_blockNumber", refused.rpc_response["error"])
+            else:
+                raise AssertionError(f"block {number}")
 
     asyncio.run(asyncio.wait_for(listing(), timeout=60))
 
