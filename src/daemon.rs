@@ -207,10 +207,7 @@ fn mode(method: &str) -> Mode {
 fn hooks(services: &Arc<Services>) -> Hooks {
     let for_ready = Arc::clone(services);
     Hooks {
-        ready: Arc::new(move || {
-            let reasons = for_ready.unready_reasons();
-            Readiness { ready: reasons.is_empty(), reasons }
-        }),
+        ready: Arc::new(move || for_ready.readiness()),
         metrics: Arc::new(metrics::render),
         unknown_method: Arc::new(unknown_method),
         observe: Arc::new(|caller, event| match event {
@@ -274,8 +271,9 @@ async fn reload(services: &Arc<Services>) {
 }
 
 fn status(services: &Services) -> String {
-    let reasons = services.unready_reasons();
-    if reasons.is_empty() { "serving".to_owned() } else { format!("serving, not ready: {}", reasons.join("; ")) }
+    let Readiness { ready, reasons } = services.readiness();
+    let state = if ready { "serving" } else { "serving, not ready" };
+    if reasons.is_empty() { state.to_owned() } else { format!("{state}: {}", reasons.join("; ")) }
 }
 
 fn notify(states: &[NotifyState<'_>]) {

@@ -129,7 +129,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Readiness {
     pub ready: bool,
-    /// Why not; empty when ready.
+    /// Why not, and what else an operator should know.
     pub reasons: Vec<String>,
 }
 

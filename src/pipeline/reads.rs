@@ -12,6 +12,7 @@ use crate::policy::{Action, Context, Decision, Effect, EffectKind, Resource, Spe
 use crate::rpc::{AuditQuery, Explained, Request, openrpc};
 use crate::store::AuditRow;
 use crate::store::wallets::Wallet;
+use crate::transport::Readiness;
 use crate::wallets::{list, unreadable, with_facts};
 
 impl Services {
@@ -100,7 +101,7 @@ impl Services {
     }
 
     fn status(&self) -> Outcome {
-        let reasons = self.unready_reasons();
+        let Readiness { ready, reasons } = self.readiness();
         let wallets: serde_json::Map<String, Value> = self
             .store
             .count_wallets()
@@ -115,7 +116,7 @@ impl Services {
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeSeconds": uptime,
             "startedAt": self.started_at,
-            "ready": reasons.is_empty(),
+            "ready": ready,
             "reasons": reasons,
             "kms": [{ "region": self.kms.region(), "answers": self.kms_health() == super::KmsHealth::Answers }],
             "store": { "bytes": self.store.bytes_on_disk(), "writable": self.store.write_health().is_ok(), "auditSequence": head.sequence },
