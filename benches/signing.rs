@@ -3,6 +3,14 @@
 //! Three processes on one machine: the embedded KMS alone, the daemon as installed (`kmsignd serve`, policy, durable audit and
 //! verification on), and this load. Everything is compared within one run, in alternating rounds, and given as a ratio; the
 //! absolute figures are this machine's.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "a measurement in a process of its own, which ends at what it does not expect"
+)]
 
 #[path = "signing/echo.rs"]
 mod echo;

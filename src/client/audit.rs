@@ -68,6 +68,7 @@ impl Tail {
                 return Ok(Exit::Done);
             }
             if page.records.is_empty() {
+                #[expect(clippy::disallowed_methods, reason = "kmsign has one thread and nothing else to do")]
                 std::thread::sleep(POLL);
             }
             after = page.records.last().map(|record| record.sequence).or(after).or(Some(page.head.sequence));

@@ -77,7 +77,7 @@ impl Connection {
         match response {
             // An error without an id answers what the daemon could not read, or a connection too many.
             Response { id, error: Some(error), result: None } if id.is_none_or(|id| id == self.last_id) => {
-                Err(Refusal::read(error).map_or_else(|error| ClientError::protocol(&error), ClientError::Refused))
+                Err(Refusal::read(&error).map_or_else(|error| ClientError::protocol(&error), ClientError::Refused))
             }
             Response { id, result: Some(result), error: None } if id == Some(self.last_id) => Ok(result),
             _ => Err(ClientError::protocol(&"the answer is to another request, or none at all")),

@@ -96,7 +96,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads the `error` member of an answer.
-    pub fn read(json: Box<RawValue>) -> Result<Self, serde_json::Error> {
+    pub fn read(json: &RawValue) -> Result<Self, serde_json::Error> {
         let refusal: Self = serde_json::from_str(json.get())?;
         Ok(Self { json: json.get().to_owned(), ..refusal })
     }

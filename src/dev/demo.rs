@@ -96,7 +96,7 @@ struct Caller(Connection);
 
 impl Caller {
     fn connect(socket: &Path) -> Result<Self, ClientError> {
-        Ok(Self(Connection::open(socket, Duration::from_secs(60))?))
+        Ok(Self(Connection::open(socket, Duration::from_mins(1))?))
     }
 
     fn call(&mut self, method: &str, params: &Value) -> Result<Value, DemoError> {

@@ -35,8 +35,7 @@ async fn caller_of_this_process_is_this_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_of_another_user_has_its_uid_and_all_its_groups() {
     if !geteuid().is_root() {
-        eprintln!("SKIPPED: only root can connect as another user");
-        return;
+        return crate::skipped("a caller of another user", "only root can be one");
     }
     let rig = Rig::new(limits());
     // More groups than fit the first question to the kernel, not in order, one twice.

@@ -87,7 +87,7 @@ async fn bad_request_is_refused_with_its_id_and_the_connection_lives() {
     let far_too_deep = format!(r#"{{"id":1,"jsonrpc":"2.0","method":"echo","params":{}}}"#, deep(100_000));
     let cases: &[(&str, Value, &str)] = &[
         // No JSON-RPC.
-        (r#"{}"#, Value::Null, "INVALID_REQUEST"),
+        ("{}", Value::Null, "INVALID_REQUEST"),
         (r#"{"id":1}"#, json!(1), "INVALID_REQUEST"),
         (r#"{"id":1,"method":"echo"}"#, json!(1), "INVALID_REQUEST"),
         (r#"{"jsonrpc":"1.0","id":1,"method":"echo"}"#, json!(1), "INVALID_REQUEST"),
@@ -102,7 +102,11 @@ async fn bad_request_is_refused_with_its_id_and_the_connection_lives() {
         // Ids that none can have.
         (r#"{"jsonrpc":"2.0","id":-1,"method":"echo"}"#, json!(-1), "INVALID_REQUEST"),
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"echo"}"#, json!(1.5), "INVALID_REQUEST"),
-        (r#"{"jsonrpc":"2.0","id":18446744073709551616,"method":"echo"}"#, json!(18446744073709551616_f64), "INVALID_REQUEST"),
+        (
+            r#"{"jsonrpc":"2.0","id":18446744073709551616,"method":"echo"}"#,
+            json!(18_446_744_073_709_551_616_f64),
+            "INVALID_REQUEST",
+        ),
         (r#"{"jsonrpc":"2.0","id":true,"method":"echo"}"#, Value::Null, "INVALID_REQUEST"),
         (r#"{"jsonrpc":"2.0","id":{},"method":"echo"}"#, Value::Null, "INVALID_REQUEST"),
         (r#"{"jsonrpc":"2.0","id":[1],"method":"echo"}"#, Value::Null, "INVALID_REQUEST"),
@@ -133,7 +137,7 @@ async fn bad_request_is_refused_with_its_id_and_the_connection_lives() {
     let mut client = rig.connect().await;
     for (request, id, kind) in cases {
         client.send(request).await;
-        assert_eq!(client.refusal().await, (id.clone(), (*kind).to_owned()), "{:.100}", request);
+        assert_eq!(client.refusal().await, (id.clone(), (*kind).to_owned()), "{request:.100}");
     }
     client.assert_alive().await;
 }
@@ -208,7 +212,7 @@ async fn calls_on_one_connection_answer_as_they_end() {
     rig.toys.started(1).await;
     rig.toys.gate.add_permits(2);
     let mut ids = [client.answer().await["id"].clone(), client.answer().await["id"].clone()];
-    ids.sort_by_key(|id| id.as_u64());
+    ids.sort_by_key(Value::as_u64);
     assert_eq!(ids, [1, 2]);
 }
 

@@ -14,9 +14,12 @@ fn overloaded(id: impl Into<Value>) -> (Value, String) {
 
 /// Of `bytes` bytes.
 fn call_of(bytes: usize, id_last: bool) -> String {
-    let wrapped = |text: &str| match id_last {
-        true => format!(r#"{{"jsonrpc":"2.0","method":"echo","params":["{text}"],"id":"long"}}"#),
-        false => format!(r#"{{"id":"long","jsonrpc":"2.0","method":"echo","params":["{text}"]}}"#),
+    let wrapped = |text: &str| {
+        if id_last {
+            format!(r#"{{"jsonrpc":"2.0","method":"echo","params":["{text}"],"id":"long"}}"#)
+        } else {
+            format!(r#"{{"id":"long","jsonrpc":"2.0","method":"echo","params":["{text}"]}}"#)
+        }
     };
     wrapped(&"x".repeat(bytes - wrapped("").len()))
 }
@@ -61,7 +64,7 @@ async fn message_that_never_ends_is_refused_in_time_though_bytes_keep_coming() {
     let flood = async {
         write.write_all(br#"{"id":"flood","x":""#).await?;
         loop {
-            write.write_all(&[b'x'; 64 << 10]).await?;
+            write.write_all(&vec![b'x'; 64 << 10]).await?;
         }
     };
     let mut line = String::new();
@@ -243,9 +246,9 @@ async fn client_that_takes_no_answers_is_not_read_and_then_closed() {
 
 #[tokio::test]
 async fn client_that_pipelines_and_reads_late_gets_every_answer() {
+    const CALLS: u64 = 1000;
     let rig = Rig::new(limits());
     let mut client = rig.connect().await;
-    const CALLS: u64 = 1000;
     for id in 0..CALLS {
         client.call(id, "echo").await;
     }

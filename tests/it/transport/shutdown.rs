@@ -71,7 +71,7 @@ async fn stop_past_its_time_says_that_the_outcome_is_unknown() {
     rig.toys.started(3).await;
     rig.stop().await;
     let mut answers = [stream.answer().await, stream.answer().await];
-    answers.sort_by_key(|answer| answer.is_array());
+    answers.sort_by_key(serde_json::Value::is_array);
     let answer = &answers[0];
     assert_eq!((&answer["id"], &answer["error"]["data"]["kind"]), (&json!(1), &json!("KMS_OUTCOME_UNKNOWN")));
     assert_eq!(answer["error"]["data"]["retry"], "sameRequestId");
