@@ -11,7 +11,9 @@ use super::session::Session;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Tell whether coins of an asset can be sent to an address
-    #[command(after_help = "Example:\n  kmsign address validate ETH 0x52908400098527886E0F7030069857D2E4169EE7 --network mainnet")]
+    #[command(
+        after_help = "Example:\n  kmsign address validate ETH 0x52908400098527886E0F7030069857D2E4169EE7 --network mainnet"
+    )]
     Validate(Validate),
 }
 

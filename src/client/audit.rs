@@ -17,7 +17,9 @@ const LARGEST_PAGE: u64 = 1000;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Show audit records, the last ones or those after a sequence, oldest first
-    #[command(after_help = "Examples:\n  kmsign audit tail --limit 20 --follow\n  kmsign --json audit tail --after 0 --limit 1000")]
+    #[command(
+        after_help = "Examples:\n  kmsign audit tail --limit 20 --follow\n  kmsign --json audit tail --after 0 --limit 1000"
+    )]
     Tail(Tail),
     /// Check the hash chain over the whole audit
     Verify,
@@ -123,20 +125,23 @@ struct Decision {
 
 impl Record {
     fn line(&self) -> String {
-        let text = |member: &'_ Option<String>| member.clone().unwrap_or_else(|| "-".to_owned());
-        let effect = self.decision.as_ref().map(|decision| decision.effect.clone());
+        let effect = self.decision.as_ref().map(|decision| decision.effect.as_str());
         let uid = self.caller.as_ref().map(|caller| caller.uid.to_string());
         line([
             &self.sequence.to_string(),
             &self.at,
             &self.kind,
-            &text(&self.outcome.clone().or(effect)),
-            &text(&self.method),
-            &text(&uid),
-            &text(&self.wallet_id),
+            or_dash(self.outcome.as_deref().or(effect)),
+            or_dash(self.method.as_deref()),
+            or_dash(uid.as_deref()),
+            or_dash(self.wallet_id.as_deref()),
             self.detail.as_deref().unwrap_or_default(),
         ])
     }
+}
+
+fn or_dash(text: Option<&str>) -> &str {
+    text.unwrap_or("-")
 }
 
 #[derive(Deserialize)]

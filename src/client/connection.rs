@@ -72,7 +72,8 @@ impl Connection {
         line.push(b'\n');
         let deadline = Instant::now() + self.timeout;
         self.send(&line, deadline)?;
-        let response: Response = serde_json::from_slice(&self.receive(deadline)?).map_err(|error| ClientError::protocol(&error))?;
+        let response: Response =
+            serde_json::from_slice(&self.receive(deadline)?).map_err(|error| ClientError::protocol(&error))?;
         match response {
             // An error without an id answers what the daemon could not read, or a connection too many.
             Response { id, error: Some(error), result: None } if id.is_none_or(|id| id == self.last_id) => {

@@ -38,7 +38,8 @@ impl FromStr for KeyName {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { text.parse().map(Self::Wallet) }
+        const FORM: IdError = IdError::Form { expected: "a wallet id (a version 7 UUID), or the ARN of a KMS key" };
+        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { text.parse().map(Self::Wallet).map_err(|_| FORM) }
     }
 }
 
@@ -76,7 +77,8 @@ where
                 if u64::try_from(read).is_ok_and(|read| read > MAX_STDIN_BYTES) {
                     return Err(ClientError::input(what, "on standard input is longer than 4 MiB"));
                 }
-                let text = String::from_utf8(bytes).map_err(|_| ClientError::input(what, "on standard input is not UTF-8 text"))?;
+                let text =
+                    String::from_utf8(bytes).map_err(|_| ClientError::input(what, "on standard input is not UTF-8 text"))?;
                 text.trim().parse().map_err(|error| ClientError::input(what, error))
             }
         }

@@ -34,11 +34,16 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
-    text.chars().fold(String::new(), |mut shown, c| {
-        if is_unsafe(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
-        shown
-    })
-    .into()
+    text.chars()
+        .fold(String::new(), |mut shown, c| {
+            if is_unsafe(c) {
+                shown.extend(c.escape_default())
+            } else {
+                shown.push(c)
+            }
+            shown
+        })
+        .into()
 }
 
 /// JSON text as one line that a terminal can show: the same JSON, its unsafe characters escaped.
@@ -86,10 +91,12 @@ pub fn yes_or_no(yes: bool) -> Cell {
     if yes { toned("yes", Tone::Good) } else { toned("no", Tone::Bad) }
 }
 
-/// Columns with a header. Nothing is cut or wrapped: an address is copied whole or not at all.
+/// Columns, with a header or without. Nothing is cut or wrapped: an address is copied whole or not at all.
 pub fn table(look: Look, header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     let mut table = bare(look);
-    table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)).collect::<Vec<_>>());
+    if !header.is_empty() {
+        table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)).collect::<Vec<_>>());
+    }
     finish(table, rows)
 }
 
@@ -101,7 +108,11 @@ pub fn details(look: Look, rows: Vec<(&str, Cell)>) -> String {
 fn bare(look: Look) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    if look.colour { table.enforce_styling() } else { table.force_no_tty() };
+    if look.colour {
+        table.enforce_styling()
+    } else {
+        table.force_no_tty()
+    };
     table
 }
 
@@ -189,7 +200,8 @@ mod tests {
 
     #[test]
     fn plain_value_reads_as_words() {
-        let value = json!({ "auditSequence": 7, "writable": true, "PENDING_DELETION": 2, "lag": null, "parts": [{"a": "b"}, {}] });
+        let value =
+            json!({ "auditSequence": 7, "writable": true, "PENDING_DELETION": 2, "lag": null, "parts": [{"a": "b"}, {}] });
         assert_eq!(plain(&value), "audit sequence 7, writable yes, PENDING_DELETION 2, lag -, parts a b; -");
     }
 }

@@ -25,7 +25,9 @@ pub enum Command {
     /// Show one wallet, by its id, its key's ARN or its address
     Get(Get),
     /// List wallets in the order of their creation
-    #[command(after_help = "Examples:\n  kmsign wallet list --user user123\n  kmsign --json wallet list --all | jq -r '.wallets[].address'")]
+    #[command(
+        after_help = "Examples:\n  kmsign wallet list --user user123\n  kmsign --json wallet list --all | jq -r '.wallets[].address'"
+    )]
     List(List),
     /// Show every form of a wallet's address
     Addresses(One),
@@ -327,8 +329,7 @@ fn wallets(page: &Page, look: Look, with_header: bool) -> String {
     if page.wallets.is_empty() {
         return String::new();
     }
-    let header: &[&str] =
-        if with_header { &["WALLET", "ASSET", "NETWORK", "STATUS", "ADDRESS", "USER", "LABEL"] } else { &[] };
+    let header: &[&str] = if with_header { &["WALLET", "ASSET", "NETWORK", "STATUS", "ADDRESS", "USER", "LABEL"] } else { &[] };
     let row = |wallet: &Wallet| {
         vec![
             cell(&wallet.wallet_id),

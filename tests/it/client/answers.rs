@@ -10,7 +10,8 @@ use super::{ARN, Fake, Run, WALLET_ID, kmsign, wallet};
 #[test]
 fn wallet_create_prints_the_wallet_and_tells_the_key_it_made() {
     let fake = Fake::answering(|_, _| Ok(wallet()));
-    let ran = fake.run(&["wallet", "create", "--user", "user123", "--asset", "BTC", "--address-type", "p2wpkh", "--label", "a b"]);
+    let ran =
+        fake.run(&["wallet", "create", "--user", "user123", "--asset", "BTC", "--address-type", "p2wpkh", "--label", "a b"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     insta::assert_snapshot!(ran.out, @r"
     wallet        0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60
@@ -36,10 +37,25 @@ fn wallet_create_prints_the_wallet_and_tells_the_key_it_made() {
 #[test]
 fn wallet_create_with_a_key_sends_it_and_says_nothing_more() {
     let fake = Fake::answering(|_, _| Ok(wallet()));
-    let ran = fake.run(&["--json", "wallet", "create", "--user", "u", "--asset", "ETH", "--idempotency-key", "k", "--on-behalf-of", "x"]);
+    let ran = fake.run(&[
+        "--json",
+        "wallet",
+        "create",
+        "--user",
+        "u",
+        "--asset",
+        "ETH",
+        "--idempotency-key",
+        "k",
+        "--on-behalf-of",
+        "x",
+    ]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, format!("{}\n", wallet()));
-    assert_eq!(fake.calls(), [("wallet_create".to_owned(), json!({ "userId": "u", "asset": "ETH", "onBehalfOf": "x", "idempotencyKey": "k" }))]);
+    assert_eq!(
+        fake.calls(),
+        [("wallet_create".to_owned(), json!({ "userId": "u", "asset": "ETH", "onBehalfOf": "x", "idempotencyKey": "k" }))]
+    );
 }
 
 #[test]
@@ -52,7 +68,11 @@ fn wallet_get_names_the_wallet_by_the_form_of_its_name() {
     let params: Vec<_> = fake.calls().into_iter().map(|(_, params)| params).collect();
     assert_eq!(
         params,
-        [json!({ "walletId": WALLET_ID }), json!({ "kmsKeyId": ARN }), json!({ "address": address, "asset": "ETH", "network": null })]
+        [
+            json!({ "walletId": WALLET_ID }),
+            json!({ "kmsKeyId": ARN }),
+            json!({ "address": address, "asset": "ETH", "network": null })
+        ]
     );
     let ran = fake.run(&["wallet", "get", WALLET_ID, "--asset", "ETH"]);
     assert_eq!((ran.code, fake.calls().len()), (64, 3), "{}", ran.err);
@@ -146,7 +166,10 @@ fn verdicts_that_are_a_no_exit_with_1() {
     let cases = [
         (&["address", "validate", "BTC", "bc1x"][..], json!({ "valid": false, "reason": "the address has a bad checksum" })),
         (&["audit", "verify"], json!({ "records": 9, "head": { "sequence": 9, "hash": "aa" }, "ok": false, "firstBad": 4 })),
-        (&["policy", "explain", "admin_reload"], json!({ "decision": "deny", "policies": [], "summary": { "reason": "none permits" } })),
+        (
+            &["policy", "explain", "admin_reload"],
+            json!({ "decision": "deny", "policies": [], "summary": { "reason": "none permits" } }),
+        ),
         (
             &["wallet", "verify", WALLET_ID],
             json!({ "walletId": WALLET_ID, "keyState": "Disabled", "publicKeyMatches": true, "addressMatches": true,
@@ -214,7 +237,10 @@ fn reads_show_what_the_daemon_says() {
             json!({ "walletId": WALLET_ID, "addresses": [{ "addressType": "p2wpkh", "address": "bc1q" }, { "addressType": "p2sh-p2wpkh", "address": "3J" }] }),
         ),
         (&["key", "public", ARN], json!({ "keyId": ARN, "publicKey": "02", "spki": "MFYw", "keySpec": "ECC_SECG_P256K1" })),
-        (&["address", "validate", "ETH", "0x1", "--network", "sepolia"], json!({ "valid": true, "addressType": "eip55", "address": "0x1" })),
+        (
+            &["address", "validate", "ETH", "0x1", "--network", "sepolia"],
+            json!({ "valid": true, "addressType": "eip55", "address": "0x1" }),
+        ),
         (&["audit", "verify"], json!({ "records": 9, "head": { "sequence": 9, "hash": "aa" }, "ok": true })),
         (
             &["policy", "explain", "wallet_list", "{\"limit\": 1}"],
@@ -230,7 +256,42 @@ fn reads_show_what_the_daemon_says() {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line:?}");
         shown.push_str(&format!("{} {}\n{}\n", fake.calls()[0].0, fake.calls()[0].1, ran.out));
     }
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    wallet_addresses {"walletId":"0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60"}
+    TYPE         ADDRESS
+    p2wpkh       bc1q
+    p2sh-p2wpkh  3J
+
+    kms_getPublicKey {"keyId":"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+    key         arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+    key spec    ECC_SECG_P256K1
+    public key  02
+    spki        MFYw
+
+    address_validate {"asset":"ETH","address":"0x1","network":"sepolia"}
+    verdict       valid
+    address       0x1
+    address type  eip55
+
+    audit_verify {}
+    chain    holds
+    records  9
+    head     9 aa
+
+    policy_explain {"method":"wallet_list","params":{"limit":1}}
+    decision     allow
+    by policies  use
+    method       wallet_list
+    action       read
+    effects      -
+
+    admin_reload {}
+    policy digest  ff
+    socket.path    after a restart
+
+    eth_chainId null
+    "0x1"
+    "#);
 }
 
 #[test]
@@ -238,7 +299,11 @@ fn audit_tail_prints_lines_in_fixed_columns() {
     let fake = Fake::answering(|_, _| Ok(audit(&[1, 2])));
     let ran = fake.run(&["audit", "tail", "--after", "0", "--limit", "2"]);
     assert_eq!(fake.calls()[0].1, json!({ "afterSequence": 0, "limit": 2 }));
-    insta::assert_snapshot!(ran.out, @"");
+    insta::assert_snapshot!(ran.out, @r"
+    SEQUENCE  AT                        KIND      RESULT          METHOD                      UID  WALLET                                DETAIL
+           1  2026-01-15T10:30:00.123Z  intent    allow           wallet_create              1000  0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60
+           2  2026-01-15T10:30:00.456Z  start     -               -                             -  -                                     kmsignd 0.1.0
+    ");
 }
 
 #[test]
