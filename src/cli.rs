@@ -1,6 +1,5 @@
 //! kmsignd's own commands. The man page and the completions are generated from these definitions.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,7 +57,7 @@ pub struct DevArgs {
     pub allow_mainnet: bool,
     /// Serve the embedded KMS alone, on this loopback address.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with = "demo")]
-    pub kms_only: Option<SocketAddr>,
+    pub kms_only: Option<std::net::SocketAddr>,
 }
 
 /// Exit codes of sysexits.h.

@@ -235,7 +235,7 @@ fn until_stopped(
     let mut hangup = signal(SignalKind::hangup())?;
     let watchdog = sd_notify::watchdog_enabled();
     Ok(async move {
-        let mut feed = tokio::time::interval(watchdog.map_or(Duration::from_secs(3600), |timeout| timeout / 3));
+        let mut feed = tokio::time::interval(watchdog.map_or(Duration::from_hours(1), |timeout| timeout / 3));
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {

@@ -142,6 +142,9 @@ pub enum Event<'a> {
     Refused(&'a RpcError),
 }
 
+/// Is told of what happens on the socket.
+pub type Observer = dyn Fn(&Caller, Event<'_>) + Send + Sync;
+
 /// What the server asks of the rest of the daemon. None of these may block.
 #[derive(Clone)]
 pub struct Hooks {
@@ -154,7 +157,7 @@ pub struct Hooks {
     pub reserved: Arc<dyn Fn(&Caller) -> bool + Send + Sync>,
     /// The answer to a method that is not registered.
     pub unknown_method: Arc<dyn Fn(&str) -> RpcError + Send + Sync>,
-    pub observe: Arc<dyn Fn(&Caller, Event<'_>) + Send + Sync>,
+    pub observe: Arc<Observer>,
 }
 
 impl Default for Hooks {

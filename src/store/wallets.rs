@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
-use crate::keys::{KeySpec, PublicKey};
+use crate::keys::{KeySpec, PinnedKey};
 use crate::wallets::lifecycle::{Event, Status, next};
 
 const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
@@ -29,7 +29,7 @@ pub struct Wallet {
     /// The key, once KMS has named it.
     pub kms_key_id: Option<KeyArn>,
     /// Pinned: what every signature is verified against.
-    pub public_key: Option<PublicKey>,
+    pub public_key: Option<PinnedKey>,
     pub address: Option<String>,
     pub label: Option<Label>,
     pub created_at: Timestamp,
@@ -135,7 +135,7 @@ pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), Sto
             wallet.key_spec.as_str(),
             wallet.status.as_str(),
             wallet.kms_key_id.as_ref().map(KeyArn::as_str),
-            wallet.public_key.map(|key| key.to_bytes()),
+            wallet.public_key.as_ref().map(PinnedKey::as_bytes),
             wallet.address,
             wallet.label.as_ref().map(Label::as_str),
             wallet.created_at.unix_millis(),
@@ -192,7 +192,7 @@ fn step(connection: &Connection, id: WalletId, event: Event, wallet: &Wallet) ->
             id.to_string(),
             to.as_str(),
             wallet.kms_key_id.as_ref().map(KeyArn::as_str),
-            wallet.public_key.map(|key| key.to_bytes()),
+            wallet.public_key.as_ref().map(PinnedKey::as_bytes),
             &wallet.address,
             wallet.updated_at.unix_millis(),
         ))?;
@@ -201,11 +201,7 @@ fn step(connection: &Connection, id: WalletId, event: Event, wallet: &Wallet) ->
 
 fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
     let key_spec: KeySpec = parse("key_spec", row.get_ref(6)?.as_str().unwrap_or_default())?;
-    let public_key: Option<Vec<u8>> = row.get(9)?;
-    let public_key = public_key
-        .map(|bytes| PublicKey::from_bytes(key_spec, &bytes))
-        .transpose()
-        .map_err(|error| StoreError::Corrupt(format!("wallets.public_key: {error}")))?;
+    let public_key = row.get::<_, Option<Vec<u8>>>(9)?.map(|bytes| PinnedKey::from_store(key_spec, bytes));
     Ok(Wallet {
         wallet_id: parse("wallet_id", row.get_ref(0)?.as_str().unwrap_or_default())?,
         user_id: parse("user_id", row.get_ref(1)?.as_str().unwrap_or_default())?,

@@ -176,7 +176,7 @@ impl WritingThread {
             tracing::error!(%error, "the store could not be written; nothing of this transaction is released");
         }
         if let Ok(mut health) = self.health.lock() {
-            *health = written.as_ref().map(|_| ()).map_err(ToString::to_string);
+            *health = written.as_ref().copied().map_err(ToString::to_string);
         }
         if written.is_ok() {
             if let Ok(mut committed) = self.committed.lock() {

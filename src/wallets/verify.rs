@@ -64,7 +64,7 @@ pub fn answer(
     Answer::of(&Verification {
         wallet_id: wallet.wallet_id,
         key_state: &description.key_state,
-        public_key_matches: wallet.public_key.as_ref() == Some(current),
+        public_key_matches: wallet.public_key.as_ref().is_some_and(|pinned| pinned.open().as_ref() == Ok(current)),
         address_matches: address.is_some_and(|address| wallet.address.as_deref() == Some(address.as_str())),
         signature_verified,
         checked_at: now,

@@ -224,8 +224,8 @@ async fn conformance_of_the_emulator_has_no_deviations() {
 async fn conformance_of_ministack_has_only_the_known_deviations() {
     match std::env::var(MINISTACK_URL) {
         Ok(url) => run(&Kms::at(&url), MINISTACK_DEVIATIONS).await,
-        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
-            panic!("{MINISTACK_URL} is not set: see tests/kms/ministack.sh")
+        Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+            panic!("{MINISTACK_URL}: {why}; see tests/kms/ministack.sh")
         }
         // Past the capture of the test harness: a skipped test must show.
         Err(_) => writeln!(
