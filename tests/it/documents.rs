@@ -74,8 +74,7 @@ fn every_link_within_the_project_leads_to_a_file() {
 #[test]
 fn past_signer_failures_name_tests_that_exist() {
     let sources: String = ["src", "tests/it"].into_iter().flat_map(|directory| files(directory, "rs")).map(read).collect();
-    let functions: HashSet<&str> =
-        sources.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+    let functions: HashSet<&str> = sources.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
     let text = read("docs/past-signer-failures.md");
     let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() >= 3).collect();
     assert!(named.len() > 10, "no tests were found in the table");
