@@ -163,7 +163,7 @@ mod tests {
 
     fn refusal(kind: &str, more: &str) -> ClientError {
         let json = format!(r#"{{"code":1,"message":"m","data":{{"kind":"{kind}"{more}}}}}"#);
-        ClientError::Refused(Refusal::read(RawValue::from_string(json).unwrap()).unwrap())
+        ClientError::Refused(Refusal::read(&RawValue::from_string(json).unwrap()).unwrap())
     }
 
     #[test]
