@@ -7,16 +7,19 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::pipeline::{KmsHealth, Services};
 
-/// A task and when it runs again. The first run is at once.
+/// One run under way; it gives how long to wait for the next.
+type Run = Pin<Box<dyn Future<Output = Duration> + Send>>;
+
+/// A task. Its first run is at once; each run says when the next one is.
 pub struct Task {
     pub name: &'static str,
-    /// One run; returns how long to wait for the next.
-    pub run: fn(Arc<Services>) -> Pin<Box<dyn Future<Output = Duration> + Send>>,
+    pub run: fn(Arc<Services>) -> Run,
 }
 
 pub static TASKS: &[Task] = &[
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
-    Task { name: "probe_store", run: |services| Box::pin(probe_store(services)) },
+    Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
+    Task { name: "fold_metrics", run: |_| Box::pin(fold_metrics()) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
 ];
 
@@ -37,7 +40,7 @@ pub fn start(services: &Arc<Services>) -> Vec<tokio::task::JoinHandle<()>> {
 
 /// Keeps readiness true to what KMS answers, so that it turns green again without traffic.
 async fn probe_kms(services: Arc<Services>) -> Duration {
-    const WHILE_WELL: Duration = Duration::from_secs(60);
+    const WHILE_WELL: Duration = Duration::from_mins(1);
     const WHILE_ILL: Duration = Duration::from_secs(5);
     let before = services.kms_health();
     let now = services.probe_kms().await;
@@ -49,18 +52,24 @@ async fn probe_kms(services: Arc<Services>) -> Duration {
     if now == KmsHealth::Answers { WHILE_WELL } else { WHILE_ILL }
 }
 
-/// Learns when a store that could not be written can be again: nobody sends requests to a daemon that is not ready.
-async fn probe_store(services: Arc<Services>) -> Duration {
-    const PERIOD: Duration = Duration::from_secs(1);
-    if services.store.write_health().is_err() && services.store.probe_write().await.is_ok() {
-        tracing::info!("the store can be written again");
+/// Tries the audit again after a write failed, so that readiness turns green again without traffic.
+async fn watch_store(services: Arc<Services>) -> Duration {
+    if let Err(why) = services.store.write_health()
+        && services.store.record_daemon(format!("the audit can be written again, after: {why}")).await.is_ok()
+    {
+        tracing::info!("the audit can be written again");
     }
-    PERIOD
+    Duration::from_secs(2)
+}
+
+async fn fold_metrics() -> Duration {
+    crate::metrics::fold_samples();
+    Duration::from_secs(5)
 }
 
 /// Drops stored answers that are kept no longer.
 async fn prune_answers(services: Arc<Services>) -> Duration {
-    const PERIOD: Duration = Duration::from_secs(6 * 60 * 60);
+    const PERIOD: Duration = Duration::from_hours(6);
     let kept = u64::try_from(services.answer_retention.as_millis()).unwrap_or(u64::MAX);
     let before = Timestamp::from_unix_millis(services.clock.now().unix_millis().saturating_sub(kept));
     match services.store.prune_answers(before).await {

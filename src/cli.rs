@@ -1,6 +1,5 @@
 //! kmsignd's own commands. The man page and the completions are generated from these definitions.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,7 +57,7 @@ pub struct DevArgs {
     pub allow_mainnet: bool,
     /// Serve the embedded KMS alone, on this loopback address.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with = "demo")]
-    pub kms_only: Option<SocketAddr>,
+    pub kms_only: Option<std::net::SocketAddr>,
 }
 
 /// Exit codes of sysexits.h.
@@ -84,7 +83,8 @@ fn serve(ConfigArg { config: path }: ConfigArg) -> ExitCode {
     };
     log::start(config.log_level);
     let read_again = Box::new(move || Config::load(&path, &environment).map_err(|error| error.to_string()));
-    let setup = daemon::Setup { config, read_again, credentials: Credentials::Chain, unlimited: false, mainnet: Mainnet::Allowed };
+    let setup =
+        daemon::Setup { config, read_again, credentials: Credentials::Chain, unlimited: false, mainnet: Mainnet::Allowed };
     let run = || -> Result<(), daemon::StartError> {
         // Before the runtime: binding sets the process's umask.
         let listener = daemon::listen(&setup.config)?;

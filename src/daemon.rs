@@ -4,6 +4,7 @@
 //! time, then the store is closed. A reload changes all or nothing.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::background;
 use crate::caller::Caller;
 use crate::chains::networks::{EvmChain, NetworkConfigError, NetworkDefaults, Networks};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, PolicyDirError, load_policies};
+use crate::config::{Config, PolicyDirError, ReadError, check_directory, load_policies};
 use crate::kms::aws::{AwsKms, AwsSettings, Credentials};
 use crate::kms::{Kms, KmsLimits};
 use crate::metrics;
@@ -48,6 +49,8 @@ pub enum StartError {
     Networks(#[from] NetworkConfigError),
     #[error(transparent)]
     Policy(#[from] PolicyDirError),
+    #[error("[store] path: {0}")]
+    StoreDirectory(#[from] ReadError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
@@ -78,9 +81,11 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
         tracing::warn!(warning, "a policy validates with a warning");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    check_directory(config.store.path.parent().unwrap_or(Path::new("/")))?;
     let store = Store::open(&config.store.path, Arc::clone(&clock))?;
+    // Proves that the audit can be written before anyone is served.
     let start = format!("kmsignd {} started with policy {}", env!("CARGO_PKG_VERSION"), policy.digest());
-    store.record_start(start).await.map_err(StartError::Audit)?;
+    store.record_daemon(start).await.map_err(StartError::Audit)?;
     let kms = kms(&config, credentials, unlimited).await;
     let answer_retention = config.store.answer_retention;
     let reloader = Box::new(move || {
@@ -202,10 +207,7 @@ fn mode(method: &str) -> Mode {
 fn hooks(services: &Arc<Services>) -> Hooks {
     let for_ready = Arc::clone(services);
     Hooks {
-        ready: Arc::new(move || {
-            let reasons = for_ready.unready_reasons();
-            Readiness { ready: reasons.is_empty(), reasons }
-        }),
+        ready: Arc::new(move || for_ready.readiness()),
         metrics: Arc::new(metrics::render),
         unknown_method: Arc::new(unknown_method),
         observe: Arc::new(|caller, event| match event {
@@ -230,7 +232,7 @@ fn until_stopped(
     let mut hangup = signal(SignalKind::hangup())?;
     let watchdog = sd_notify::watchdog_enabled();
     Ok(async move {
-        let mut feed = tokio::time::interval(watchdog.map_or(Duration::from_secs(3600), |timeout| timeout / 3));
+        let mut feed = tokio::time::interval(watchdog.map_or(Duration::from_hours(1), |timeout| timeout / 3));
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -256,14 +258,22 @@ async fn reload(services: &Arc<Services>) {
         notify(&[NotifyState::Reloading, now]);
     }
     let reloading = Arc::clone(services);
-    // Its outcome is logged and shown by readiness; there is nobody else to tell.
-    let _ = tokio::task::spawn_blocking(move || reloading.reload_now().is_ok()).await;
+    let reloaded = tokio::task::spawn_blocking(move || reloading.reload_now()).await;
+    let detail = match reloaded {
+        Ok(Ok(reloaded)) => format!("SIGHUP: read again; the policy is {}", reloaded.policy_digest),
+        Ok(Err(refused)) => format!("SIGHUP: refused, nothing changed: {refused}"),
+        Err(defect) => format!("SIGHUP: failed, nothing changed: {defect}"),
+    };
+    if let Err(error) = services.store.record_daemon(detail).await {
+        tracing::error!(%error, "the reload could not be recorded");
+    }
     notify(&[NotifyState::Ready, NotifyState::Status(&status(services))]);
 }
 
 fn status(services: &Services) -> String {
-    let reasons = services.unready_reasons();
-    if reasons.is_empty() { "serving".to_owned() } else { format!("serving, not ready: {}", reasons.join("; ")) }
+    let Readiness { ready, reasons } = services.readiness();
+    let state = if ready { "serving" } else { "serving, not ready" };
+    if reasons.is_empty() { state.to_owned() } else { format!("{state}: {}", reasons.join("; ")) }
 }
 
 fn notify(states: &[NotifyState<'_>]) {

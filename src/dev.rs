@@ -21,9 +21,9 @@ use crate::config::{Config, ConfigError, Environment, LogLevel};
 use crate::daemon::{self, Setup, StartError};
 use crate::emulator::{Emulator, EmulatorConfig};
 use crate::kms::aws::Credentials;
+use crate::log;
 use crate::pipeline::Mainnet;
 use crate::policy::dev_policy;
-use crate::log;
 
 /// The directory of `kmsignd dev` where none is given.
 const DEFAULT_DIRECTORY: &str = "kmsignd-dev";

@@ -164,6 +164,37 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// A wallet's public key as the store pins it: the bytes of [`PublicKey::to_bytes`], proven to be a point when they were pinned
+/// and again by [`PinnedKey::open`] before anything is verified or derived with them. Reads need the bytes alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedKey {
+    spec: KeySpec,
+    bytes: Vec<u8>,
+}
+
+impl PinnedKey {
+    /// Takes the bytes back from the store.
+    pub const fn from_store(spec: KeySpec, bytes: Vec<u8>) -> Self {
+        Self { spec, bytes }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// # Errors
+    /// [`PublicKeyError`] if the store's bytes are no point: somebody changed them.
+    pub fn open(&self) -> Result<PublicKey, PublicKeyError> {
+        PublicKey::from_bytes(self.spec, &self.bytes)
+    }
+}
+
+impl From<PublicKey> for PinnedKey {
+    fn from(key: PublicKey) -> Self {
+        Self { spec: key.spec(), bytes: key.to_bytes() }
+    }
+}
+
 /// A 32-byte hash that a caller or a chain computed. KMS signs it as it is (`MessageType=DIGEST`): nobody hashes it again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest32([u8; 32]);
@@ -191,8 +222,11 @@ impl FromStr for Digest32 {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.len() != 64 {
-            let got =
-                if digits.len() % 2 == 0 { format!("{} bytes", digits.len() / 2) } else { format!("{} digits", digits.len()) };
+            let got = if digits.len().is_multiple_of(2) {
+                format!("{} bytes", digits.len() / 2)
+            } else {
+                format!("{} digits", digits.len())
+            };
             return Err(DigestError { got });
         }
         let mut bytes = [0; 32];

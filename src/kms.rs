@@ -310,7 +310,10 @@ impl Kms {
         let tag = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
         NewKey {
             key_spec: wallet.key_spec,
-            description: format!("kmsignd wallet {} of {} on {}/{}", wallet.wallet_id, self.deployment, wallet.asset, wallet.network),
+            description: format!(
+                "kmsignd wallet {} of {} on {}/{}",
+                wallet.wallet_id, self.deployment, wallet.asset, wallet.network
+            ),
             tags: vec![
                 tag("kmsignd:wallet-id", &wallet.wallet_id),
                 tag("kmsignd:deployment", &self.deployment),
@@ -339,9 +342,9 @@ impl Kms {
                 return Answered { result: fail(AttemptError::Throttled), request_ids };
             }
             let started = Instant::now();
-            // Cut off by the deadline, an attempt has lost its answer.
-            let lost = Attempt { request_id: None, result: Err(AttemptError::Lost) };
-            let Attempt { request_id, result } = tokio::time::timeout_at(deadline.into(), attempt()).await.unwrap_or(lost);
+            let Attempt { request_id, result } = tokio::time::timeout_at(deadline.into(), attempt())
+                .await
+                .unwrap_or(Attempt { request_id: None, result: Err(AttemptError::Lost) });
             crate::metrics::kms_attempt(operation, result.as_ref().err(), started.elapsed());
             request_ids.extend(request_id);
             let error = match result {

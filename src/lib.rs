@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod log;
 
 // What runs beside it.
+pub mod client;
 pub mod background;
 #[cfg(feature = "emulator")]
 pub mod dev;

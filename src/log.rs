@@ -36,6 +36,7 @@ pub fn start(level: LogLevel) {
 /// Whether stderr is the stream that `JOURNAL_STREAM` names (systemd.exec(5)): device and inode must match, since a child may
 /// inherit the variable with another stderr.
 fn stderr_is_the_journal() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "systemd's, not a setting of ours")]
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     nix::sys::stat::fstat(std::io::stderr().as_fd()).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

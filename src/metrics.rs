@@ -38,6 +38,13 @@ pub fn render() -> String {
     EXPORTER.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
 }
 
+/// Folds the samples taken since the last time into their histograms; without it they would pile up until a scrape.
+pub(crate) fn fold_samples() {
+    if let Some(exporter) = EXPORTER.get().and_then(Option::as_ref) {
+        exporter.run_upkeep();
+    }
+}
+
 pub(crate) fn request(method: &'static str, outcome: &Outcome, took: Duration) {
     let outcome = outcome.as_ref().err().map_or("success", |failure| failure.kind());
     counter!(REQUESTS, "method" => method, "outcome" => outcome).increment(1);

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::wallets::lifecycle::Status;
 
@@ -13,8 +14,8 @@ use crate::wallets::lifecycle::Status;
 pub type Outcome = Result<Answer, Failure>;
 
 /// A result as JSON text, exactly as it is stored and sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer(Arc<str>);
+#[derive(Debug, Clone)]
+pub struct Answer(Arc<RawValue>);
 
 impl Answer {
     /// Serialises a result.
@@ -22,16 +23,25 @@ impl Answer {
     /// # Errors
     /// [`Failure::Internal`] if the type cannot be JSON, which is a defect.
     pub fn of<T: Serialize>(result: &T) -> Result<Self, Failure> {
-        serde_json::to_string(result).map(|text| Self(text.into())).map_err(|error| Failure::Internal(error.to_string()))
+        to_raw_value(result).map(|json| Self(json.into())).map_err(|error| Failure::Internal(error.to_string()))
     }
 
     /// Takes a stored answer back, byte for byte.
-    pub fn from_stored(json: String) -> Self {
-        Self(json.into())
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if it is not JSON.
+    pub fn from_stored(json: String) -> Result<Self, Failure> {
+        RawValue::from_string(json).map(|json| Self(json.into())).map_err(|error| Failure::Internal(error.to_string()))
     }
 
     pub fn as_json(&self) -> &str {
-        &self.0
+        self.0.get()
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 

@@ -146,10 +146,14 @@ impl Services {
         self.store.record_signing(open, outcome, request_ids).await
     }
 
-    async fn reload(&self, judged: Judged) -> Recorded {
+    async fn reload(self: Arc<Self>, judged: Judged) -> Recorded {
         match self.store.reserve_action(judged).await {
             Reserved::Proceed((), open) => {
-                let outcome = self.reload_now().and_then(|reloaded| Answer::of(&reloaded));
+                let reloading = Arc::clone(&self);
+                let outcome =
+                    tokio::task::spawn_blocking(move || reloading.reload_now().and_then(|reloaded| Answer::of(&reloaded)))
+                        .await
+                        .unwrap_or_else(|error| Err(Failure::Internal(error.to_string())));
                 self.store.record_action(open, outcome).await
             }
             Reserved::Settled(recorded) => recorded,

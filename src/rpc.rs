@@ -20,6 +20,7 @@ use crate::chains::networks::{Network, Networks};
 use crate::ids::{KeyArn, Label, OnBehalfOf, RequestId, UserId, WalletId};
 use crate::keys::Digest32;
 use crate::outcome::Failure;
+use crate::store::commits::BoundRequest;
 use crate::store::wallets::WalletFilter;
 use crate::transport::Frame;
 
@@ -30,9 +31,8 @@ pub use self::reply::{Reply, error_of, reply};
 pub struct Call {
     method: &'static Method,
     request: Request,
-    request_id: Option<RequestId>,
+    bound: Option<BoundRequest>,
     on_behalf_of: Option<OnBehalfOf>,
-    content_hash: [u8; 32],
 }
 
 impl Call {
@@ -44,17 +44,13 @@ impl Call {
         &self.request
     }
 
-    pub const fn request_id(&self) -> Option<&RequestId> {
-        self.request_id.as_ref()
+    /// The requestId or idempotencyKey with the content that it stands for: two spellings of one request are one content.
+    pub const fn bound_request(&self) -> Option<&BoundRequest> {
+        self.bound.as_ref()
     }
 
     pub const fn on_behalf_of(&self) -> Option<&OnBehalfOf> {
         self.on_behalf_of.as_ref()
-    }
-
-    /// SHA-256 over the method's name and its typed parameters, requestId apart: two spellings of one request are one content.
-    pub const fn content_hash(&self) -> &[u8; 32] {
-        &self.content_hash
     }
 }
 
@@ -140,7 +136,10 @@ pub struct NewWallet {
 pub enum Selector {
     Id(WalletId),
     /// `keyId` in the kms methods, `kmsKeyId` in wallet_get.
-    Key { arn: KeyArn, as_key_id: bool },
+    Key {
+        arn: KeyArn,
+        as_key_id: bool,
+    },
     Address {
         address: String,
         asset: Option<String>,
@@ -216,9 +215,14 @@ pub fn find_method(name: &str) -> Option<&'static Method> {
 /// [`Failure::InvalidParams`] with the parameter's name.
 pub fn read(frame: &Frame, networks: &Networks) -> Result<Call, Failure> {
     let method = find_method(frame.method()).ok_or_else(|| Failure::Internal(format!("{} has no row", frame.method())))?;
-    let (request, request_id, on_behalf_of) = read_request(method, frame.params(), networks)?;
-    let content_hash = content_hash(method, &request, on_behalf_of.as_ref())?;
-    Ok(Call { method, request, request_id, on_behalf_of, content_hash })
+    let (request, id, on_behalf_of) = read_request(method, frame.params(), networks)?;
+    let bound = match (id, method.request_id_param()) {
+        (Some(id), Some(field)) => {
+            Some(BoundRequest { id, field, content_hash: content_hash(method, &request, on_behalf_of.as_ref())? })
+        }
+        _ => None,
+    };
+    Ok(Call { method, request, bound, on_behalf_of })
 }
 
 type ReadRequest = (Request, Option<RequestId>, Option<OnBehalfOf>);
@@ -229,7 +233,8 @@ fn read_request(method: &'static Method, params: Option<&str>, networks: &Networ
 }
 
 fn content_hash(method: &Method, request: &Request, on_behalf_of: Option<&OnBehalfOf>) -> Result<[u8; 32], Failure> {
-    let content = serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
+    let content =
+        serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
     Ok(Sha256::digest(content).into())
 }
 
@@ -241,6 +246,7 @@ fn network_name<S: Serializer>(network: &Network, serializer: S) -> Result<S::Ok
     serializer.collect_str(network)
 }
 
+#[expect(clippy::ref_option, reason = "serde gives it so")]
 fn optional_network_name<S: Serializer>(network: &Option<Network>, serializer: S) -> Result<S::Ok, S::Error> {
     match network {
         Some(network) => serializer.collect_str(network),

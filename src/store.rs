@@ -66,24 +66,12 @@ impl Store {
         let connection = open::open_for_writing(path)?;
         let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
         let writer = Writer::start(connection, head).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self {
-            path: path.to_owned(),
-            clock,
-            writer,
-            readers: Mutex::default(),
-            in_flight: InFlight::default(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), clock, writer, readers: Mutex::default(), in_flight: InFlight::default(), _lock: lock })
     }
 
     /// Why the last transaction could not be written, if it could not: the audit is then not writable.
     pub fn write_health(&self) -> Result<(), String> {
         self.writer.health()
-    }
-
-    /// Learns whether the store can be written, by a write that changes nothing.
-    pub async fn probe_write(&self) -> Result<(), StoreError> {
-        self.writer.submit(|transaction| transaction.rewrite_header()).durable().await
     }
 
     /// Drops stored answers older than `before`; their requestIds stay taken. Returns how many.

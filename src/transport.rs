@@ -129,7 +129,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Readiness {
     pub ready: bool,
-    /// Why not; empty when ready.
+    /// Why not, and what else an operator should know.
     pub reasons: Vec<String>,
 }
 
@@ -141,6 +141,9 @@ pub enum Event<'a> {
     /// A request answered here, before any method saw it: a parse error, an unknown method, a limit, a stop.
     Refused(&'a RpcError),
 }
+
+/// Is told of what happens on the socket.
+pub type Observer = dyn Fn(&Caller, Event<'_>) + Send + Sync;
 
 /// What the server asks of the rest of the daemon. None of these may block.
 #[derive(Clone)]
@@ -154,7 +157,7 @@ pub struct Hooks {
     pub reserved: Arc<dyn Fn(&Caller) -> bool + Send + Sync>,
     /// The answer to a method that is not registered.
     pub unknown_method: Arc<dyn Fn(&str) -> RpcError + Send + Sync>,
-    pub observe: Arc<dyn Fn(&Caller, Event<'_>) + Send + Sync>,
+    pub observe: Arc<Observer>,
 }
 
 impl Default for Hooks {

@@ -13,7 +13,7 @@ use crate::chains::AddressType;
 use crate::chains::networks::Networks;
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
-use crate::keys::KeySpec;
+use crate::keys::{KeySpec, PublicKey};
 use crate::outcome::Failure;
 use crate::policy::WalletFacts;
 use crate::rpc::Selector;
@@ -50,7 +50,7 @@ impl<'a> From<&'a Wallet> for WalletView<'a> {
             network: &wallet.network,
             address_type: wallet.address_type,
             address: wallet.address.as_deref(),
-            public_key: wallet.public_key.map(|key| hex::encode(key.to_bytes())),
+            public_key: wallet.public_key.as_ref().map(|key| hex::encode(key.as_bytes())),
             kms_key_id: wallet.kms_key_id.as_ref(),
             key_spec: wallet.key_spec,
             status: wallet.status,
@@ -79,11 +79,22 @@ pub fn select(store: &Store, networks: &Networks, selector: &Selector) -> Result
             found.retain(|wallet| network.as_ref().is_none_or(|network| wallet.network == network.network()));
             match (found.pop(), found.is_empty()) {
                 (Some(wallet), true) => Ok(wallet),
-                (Some(_), false) => Err(Failure::invalid("address", "belongs to several wallets; give asset and network, or the walletId")),
+                (Some(_), false) => {
+                    Err(Failure::invalid("address", "belongs to several wallets; give asset and network, or the walletId"))
+                }
                 (None, _) => Err(unknown(selector.param())),
             }
         }
     }
+}
+
+/// The wallet's pinned public key, proven to be a point again.
+///
+/// # Errors
+/// [`Failure::KeyNotUsable`] if the wallet has none yet.
+pub fn public_key(wallet: &Wallet) -> Result<PublicKey, Failure> {
+    let pinned = wallet.public_key.as_ref().ok_or(Failure::KeyNotUsable { status: wallet.status })?;
+    pinned.open().map_err(|error| Failure::Internal(format!("wallet {}: its pinned public key: {error}", wallet.wallet_id)))
 }
 
 /// What a policy can see of the wallet.

@@ -43,27 +43,34 @@ pub struct Verdict {
 /// Checks a chain record by record.
 #[derive(Debug, Default)]
 pub struct Checker {
+    known: Option<Head>,
     head: Head,
     first_bad: Option<u64>,
 }
 
 impl Checker {
+    /// A check against a head known from elsewhere: it finds a cut tail, and a chain that was computed anew.
+    pub fn against(known: Head) -> Self {
+        Self { known: Some(known), ..Self::default() }
+    }
+
     /// Takes the next row as it is stored. After the first bad row the rest says nothing and is ignored.
     pub fn take(&mut self, sequence: u64, record: &str, hash: &[u8]) {
         if self.first_bad.is_some() {
             return;
         }
         let expected = self.head.after(record);
-        if expected.sequence == sequence && expected.hash == hash {
+        let known_otherwise = self.known.as_ref().is_some_and(|known| known.sequence == sequence && known.hash != hash);
+        if expected.sequence == sequence && expected.hash == hash && !known_otherwise {
             self.head = expected;
         } else {
             self.first_bad = Some(expected.sequence);
         }
     }
 
-    /// Ends the check. `expected` is the head known from elsewhere: rows missing at the end are found by it.
-    pub fn finish(self, expected: Option<&Head>) -> Verdict {
-        let cut_short = expected.is_some_and(|expected| expected.sequence > self.head.sequence);
+    /// Ends the check.
+    pub fn finish(self) -> Verdict {
+        let cut_short = self.known.as_ref().is_some_and(|known| known.sequence > self.head.sequence);
         let first_bad = self.first_bad.or_else(|| cut_short.then(|| self.head.sequence.saturating_add(1)));
         Verdict { records: self.head.sequence, head: self.head, first_bad }
     }
@@ -89,7 +96,7 @@ mod tests {
         for (sequence, record, hash) in rows {
             checker.take(*sequence, record, hash);
         }
-        checker.finish(None).first_bad
+        checker.finish().first_bad
     }
 
     #[test]
@@ -116,11 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn check_finds_a_cut_tail_when_the_head_is_known() {
+    fn check_against_a_known_head_finds_a_cut_tail_and_another_chain() {
         let rows = chain(&["a", "b"]);
-        let mut checker = Checker::default();
-        checker.take(rows[0].0, &rows[0].1, &rows[0].2);
-        let verdict = checker.finish(Some(&Head { sequence: 2, hash: rows[1].2 }));
-        assert_eq!(verdict.first_bad, Some(2));
+        let known = Head { sequence: 2, hash: rows[1].2 };
+        let against = |rows: &[(u64, String, [u8; 32])]| {
+            let mut checker = Checker::against(known.clone());
+            for (sequence, record, hash) in rows {
+                checker.take(*sequence, record, hash);
+            }
+            checker.finish().first_bad
+        };
+        assert_eq!(against(&rows), None);
+        assert_eq!(against(&rows[..1]), Some(2));
+        assert_eq!(against(&chain(&["a", "another"])), Some(2));
     }
 }

@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// The daemon started on this store.
-    Start,
+    /// What the daemon did by itself; `detail` says what.
+    Daemon,
     /// A permitted call with an effect is about to be carried out.
     Intent,
     /// What came of an intent.

@@ -82,6 +82,7 @@ fn unit(pid: i32) -> Option<String> {
 }
 
 /// The innermost service or scope in a /proc/PID/cgroup: of the unified hierarchy, or of systemd's own on older systems.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "unit names, which are case-sensitive")]
 fn unit_in(cgroups: &str) -> Option<String> {
     let path_of = |prefix: &str| cgroups.lines().find_map(|line| line.split_once(prefix).map(|(_, path)| path));
     let innermost = |path: &str| {
@@ -101,14 +102,15 @@ mod tests {
 
     #[test]
     fn unit_in_takes_innermost_service_or_scope() {
-        let unit = |text| unit_in(text).unwrap_or_default();
+        let unit = |text: &str| unit_in(text).unwrap_or_default();
         assert_eq!(unit("0::/system.slice/nginx.service\n"), "nginx.service");
         assert_eq!(unit("0::/system.slice/docker.service/payload\n"), "docker.service");
         assert_eq!(unit("0::/user.slice/user-1000.slice/user@1000.service/app.slice/shop.service\n"), "shop.service");
         assert_eq!(unit("0::/user.slice/user-1000.slice/session-3.scope\n"), "session-3.scope");
         assert_eq!(unit("12:pids:/x\n1:name=systemd:/system.slice/cron.service\n0::/\n"), "cron.service");
         assert_eq!(unit("0::/system.slice/a b.service\n"), "");
-        assert_eq!(unit(&format!("0::/{}.service\n", "x".repeat(300))), "");
+        let too_long = format!("0::/{}.service\n", "x".repeat(300));
+        assert_eq!(unit(&too_long), "");
         assert_eq!(unit("0::/\n"), "");
     }
 

@@ -1,5 +1,5 @@
 //! The only unsafe code of the project: two things of the kernel that no crate in use wraps.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the one file that may")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};

@@ -33,7 +33,7 @@ mod tests {
     fn parse_takes_one_case_or_the_checksum() {
         const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
         let lower = ADDRESS.to_lowercase();
-        let upper = format!("0x{}", lower[2..].to_uppercase());
+        let upper = ADDRESS.to_uppercase().replace("0X", "0x");
         for text in [ADDRESS, &lower, &upper] {
             assert_eq!(parse(text).as_deref(), Ok(ADDRESS));
         }
@@ -46,11 +46,11 @@ mod tests {
         let malformed = [
             digits.to_owned(),
             format!("0X{digits}"),
-            format!("0x0x{}", &digits[2..]),
-            format!("0x{}", &digits[1..]),
+            format!("0x0x{}", digits.trim_start_matches("5a")),
+            format!("0x{}", digits.trim_start_matches('5')),
             format!("0x{digits}0"),
             format!("0x{digits} "),
-            format!("0xg{}", &digits[1..]),
+            format!("0xg{}", digits.trim_start_matches('5')),
             "0x".to_owned(),
             "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4".to_owned(),
         ];

@@ -40,7 +40,9 @@ pub fn reference() -> String {
         out.push_str(&format!(
             "\n## [{name}]\n\n{doc}\n\n| key | value | default | in force after | meaning |\n|---|---|---|---|---|\n"
         ));
-        keys.iter().for_each(|key| out.push_str(&row(&key.name, key)));
+        for key in &keys {
+            out.push_str(&row(&key.name, key));
+        }
         for key in &keys {
             if let KeyKind::Tables(columns) = &key.kind {
                 out.push_str(&format!("\n### [[{name}.{}]]\n\n| key | value | meaning |\n|---|---|---|\n", key.name));

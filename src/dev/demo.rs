@@ -1,24 +1,26 @@
 //! `kmsignd dev --demo`: the main job, from outside: through the real socket, with a wallet for each asset and a signature from
 //! each, checked here by libsecp256k1, while the embedded KMS signs with another library (k256).
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bitcoin::secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
 use bitcoin::secp256k1::{Message, PublicKey, Secp256k1};
 use comfy_table::{Table, presets};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::client::connection::Connection;
+use crate::client::error::ClientError;
 
 /// The assets shown, each on its test network.
 const ASSETS: [&str; 6] = ["BTC", "LTC", "DOGE", "ETH", "BNB", "POL"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    #[error("the socket: {0}")]
-    Socket(#[from] std::io::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error("the daemon's answer is not what it should be: {0}")]
     Answer(String),
     #[error("{asset}: the signature is wrong: {reason}")]
@@ -54,13 +56,17 @@ pub fn show(socket: &Path) -> Result<(), DemoError> {
     }
     let verdict = caller.call("audit_verify", &json!({}))?;
     println!("{table}");
-    println!("{} wallets made, {} signatures checked, {} audit records chained", ASSETS.len(), ASSETS.len(), verdict["records"]);
-    if verdict["ok"] == Value::Bool(true) { Ok(()) } else { Err(DemoError::Answer(verdict.to_string())) }
+    let (Some(true), Some(records)) = (verdict.get("ok").and_then(Value::as_bool), verdict.get("records")) else {
+        return Err(DemoError::Answer(verdict.to_string()));
+    };
+    println!("{} wallets made, {} signatures checked, {records} audit records chained", ASSETS.len(), ASSETS.len());
+    Ok(())
 }
 
 /// Checks a signature against the wallet's public key as a node would: it verifies, S is low, and recovery gives the key.
 fn check(digest: [u8; 32], wallet: &Value, signed: &Value) -> Result<i32, String> {
-    let bytes = |from: &Value, name: &str| hex::decode(from[name].as_str().unwrap_or_default()).map_err(|error| error.to_string());
+    let bytes =
+        |from: &Value, name: &str| hex::decode(from[name].as_str().unwrap_or_default()).map_err(|error| error.to_string());
     let key = PublicKey::from_slice(&bytes(wallet, "publicKey")?).map_err(|error| error.to_string())?;
     let compact = bytes(signed, "signature")?;
     let signature = Signature::from_compact(&compact).map_err(|error| error.to_string())?;
@@ -85,29 +91,17 @@ fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, DemoError> {
     value[name].as_str().ok_or_else(|| DemoError::Answer(format!("no {name} in {value}")))
 }
 
-/// One connection over the IPC framing.
-struct Caller {
-    reader: BufReader<UnixStream>,
-    next_id: u64,
-}
+/// The daemon as its client sees it.
+struct Caller(Connection);
 
 impl Caller {
-    fn connect(socket: &Path) -> std::io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self { reader: BufReader::new(stream), next_id: 1 })
+    fn connect(socket: &Path) -> Result<Self, ClientError> {
+        Ok(Self(Connection::open(socket, Duration::from_mins(1))?))
     }
 
     fn call(&mut self, method: &str, params: &Value) -> Result<Value, DemoError> {
-        let request = json!({ "jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params });
-        self.next_id = self.next_id.saturating_add(1);
-        writeln!(self.reader.get_mut(), "{request}")?;
-        let mut line = String::new();
-        self.reader.read_line(&mut line)?;
-        let mut answer: Value = serde_json::from_str(&line).map_err(|error| DemoError::Answer(error.to_string()))?;
-        match answer.get_mut("result").map(Value::take) {
-            Some(result) => Ok(result),
-            None => Err(DemoError::Answer(answer["error"].to_string())),
-        }
+        let defect = |error: serde_json::Error| DemoError::Answer(error.to_string());
+        let answer = self.0.call(method, &to_raw_value(params).map_err(defect)?)?;
+        serde_json::from_str(answer.get()).map_err(defect)
     }
 }

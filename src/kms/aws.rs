@@ -67,7 +67,9 @@ impl AwsKms {
 async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
     // A client of our own: the SDK's default one would send keys' traffic through whatever HTTPS_PROXY says.
     let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(aws_smithy_http_client::tls::rustls_provider::CryptoMode::AwsLc))
+        .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
+            aws_smithy_http_client::tls::rustls_provider::CryptoMode::AwsLc,
+        ))
         .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(settings.connect_timeout)
@@ -84,7 +86,8 @@ async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
         loader = loader.endpoint_url(url);
     }
     if settings.credentials == Credentials::Emulator {
-        loader = loader.credentials_provider(aws_credential_types::Credentials::new("emulator", "emulator", None, None, "emulator"));
+        loader =
+            loader.credentials_provider(aws_credential_types::Credentials::new("emulator", "emulator", None, None, "emulator"));
     }
     loader.load().await
 }
@@ -114,9 +117,7 @@ impl KeyService for AwsKms {
             // The policy keeps the account's root as administrator, so the lockout check would only refuse what is meant.
             request = request.policy(policy).bypass_policy_lockout_safety_check(true);
         }
-        attempted(request.send().await, |output| {
-            output.key_metadata().and_then(|key| key.arn()).and_then(|arn| arn.parse().ok())
-        })
+        attempted(request.send().await, |output| output.key_metadata().and_then(|key| key.arn()).and_then(|arn| arn.parse().ok()))
     }
 
     async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>> {
@@ -223,7 +224,9 @@ fn by_code(code: &str, status: u16) -> AttemptError {
         }
         "AccessDeniedException" | "AccessDenied" => AttemptError::Denied,
         "NotFoundException" => AttemptError::NotFound,
-        "DisabledException" | "KMSInvalidStateException" | "KeyUnavailableException" => AttemptError::KeyState { code: code.to_owned() },
+        "DisabledException" | "KMSInvalidStateException" | "KeyUnavailableException" => {
+            AttemptError::KeyState { code: code.to_owned() }
+        }
         "DependencyTimeoutException" | "KMSInternalException" | "InternalFailure" | "ServiceUnavailable" => {
             AttemptError::Unavailable { code: code.to_owned() }
         }

@@ -37,9 +37,7 @@ impl Services {
         let told = if decision.is_allowed() { None } else { self.told_instead(&caller, call.request(), subject) };
         let judged = Judged {
             method: call.method().name,
-            content_hash: *call.content_hash(),
-            request_id: call.request_id().cloned(),
-            request_id_param: call.method().request_id_param().unwrap_or("requestId"),
+            request: call.bound_request().cloned(),
             on_behalf_of: call.on_behalf_of().cloned(),
             facts: facts(call.request(), subject),
             decision,

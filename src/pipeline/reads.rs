@@ -12,6 +12,7 @@ use crate::policy::{Action, Context, Decision, Effect, EffectKind, Resource, Spe
 use crate::rpc::{AuditQuery, Explained, Request, openrpc};
 use crate::store::AuditRow;
 use crate::store::wallets::Wallet;
+use crate::transport::Readiness;
 use crate::wallets::{list, unreadable, with_facts};
 
 impl Services {
@@ -27,7 +28,10 @@ impl Services {
             (Request::EthAccounts, _) => list::accounts(&self.store, &self.networks, |wallet| self.may_sign(caller, wallet)),
             (Request::EthChainId, _) => {
                 let id = self.networks.default_evm().chain_id();
-                id.map_or_else(|| Err(Failure::Internal("no default EVM network".to_owned())), |id| Answer::of(&format!("{id:#x}")))
+                id.map_or_else(
+                    || Err(Failure::Internal("no default EVM network".to_owned())),
+                    |id| Answer::of(&format!("{id:#x}")),
+                )
             }
             (Request::ClientVersion, _) => Answer::of(&concat!("kmsignd/", env!("CARGO_PKG_VERSION"))),
             (Request::PolicyExplain(explained), _) => self.explain(caller, explained),
@@ -54,9 +58,9 @@ impl Services {
             (Action::SignRaw, Spend::raw("kms_signTransactionHash", now)),
         ];
         with_facts(wallet, &self.networks, |facts| {
-            spends.iter().any(|(action, spend)| {
-                self.ask(caller, *action, Resource::Wallet(facts), Context::Spend(spend)).is_allowed()
-            })
+            spends
+                .iter()
+                .any(|(action, spend)| self.ask(caller, *action, Resource::Wallet(facts), Context::Spend(spend)).is_allowed())
         })
     }
 
@@ -97,7 +101,7 @@ impl Services {
     }
 
     fn status(&self) -> Outcome {
-        let reasons = self.unready_reasons();
+        let Readiness { ready, reasons } = self.readiness();
         let wallets: serde_json::Map<String, Value> = self
             .store
             .count_wallets()
@@ -112,7 +116,7 @@ impl Services {
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeSeconds": uptime,
             "startedAt": self.started_at,
-            "ready": reasons.is_empty(),
+            "ready": ready,
             "reasons": reasons,
             "kms": [{ "region": self.kms.region(), "answers": self.kms_health() == super::KmsHealth::Answers }],
             "store": { "bytes": self.store.bytes_on_disk(), "writable": self.store.write_health().is_ok(), "auditSequence": head.sequence },

@@ -12,6 +12,7 @@ use crate::kms::Kms;
 use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::store::Store;
+use crate::transport::Readiness;
 
 /// Everything a request may need. One for the life of the daemon.
 pub struct Services {
@@ -124,8 +125,8 @@ impl Services {
         self.kms_health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why the daemon could not sign, or could not audit, at this moment. Empty when ready.
-    pub fn unready_reasons(&self) -> Vec<String> {
+    /// Whether the daemon could sign and audit at this moment, and what an operator should know: why not, or what else is wrong.
+    pub fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
         match self.kms_health() {
             KmsHealth::Answers => {}
@@ -135,9 +136,11 @@ impl Services {
         if let Err(why) = self.store.write_health() {
             reasons.push(format!("audit: the store can't be written: {why}"));
         }
+        let ready = reasons.is_empty();
+        // What was in force still is, so this stops nothing.
         if let Some(problem) = &*self.policy_problem.lock().unwrap_or_else(PoisonError::into_inner) {
             reasons.push(format!("reload: refused, the former configuration and policy are in force: {problem}"));
         }
-        reasons
+        Readiness { ready, reasons }
     }
 }

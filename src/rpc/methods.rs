@@ -216,7 +216,9 @@ pub static METHODS: &[Method] = &[
             };
             let asset = match (asset, &network) {
                 (_, Some(network)) => Some(network.asset().to_owned()),
-                (Some(ticker), None) => Some(fields.networks.resolve(ticker, None).map_err(|error| Failure::invalid("asset", &error))?.asset().to_owned()),
+                (Some(ticker), None) => Some(
+                    fields.networks.resolve(ticker, None).map_err(|error| Failure::invalid("asset", &error))?.asset().to_owned(),
+                ),
                 (None, None) => None,
             };
             Ok(Request::WalletList(WalletList {
@@ -225,7 +227,12 @@ pub static METHODS: &[Method] = &[
                     asset,
                     network: network.map(|network| network.network().to_owned()),
                     status: fields.optional::<Status>("status")?,
-                    after: fields.text("cursor")?.map(|text| text.parse().map_err(|_| Failure::invalid("cursor", "must be a nextCursor that wallet_list gave"))).transpose()?,
+                    after: fields
+                        .text("cursor")?
+                        .map(|text| {
+                            text.parse().map_err(|_| Failure::invalid("cursor", "must be a nextCursor that wallet_list gave"))
+                        })
+                        .transpose()?,
                 },
                 limit: limit(fields)?,
             }))
@@ -259,10 +266,16 @@ pub static METHODS: &[Method] = &[
         action: Action::Read,
         runs: Runs::Inline,
         by_position: false,
-        params: &[required("asset", ParamType::Asset), optional("network", ParamType::Network), required("address", ParamType::Address)],
+        params: &[
+            required("asset", ParamType::Asset),
+            optional("network", ParamType::Network),
+            required("address", ParamType::Address),
+        ],
         result: ResultType::Validity,
         summary: "Whether coins of the asset can be sent to the address on this network, and if not, why not.",
-        read: |fields| Ok(Request::AddressValidate(AddressQuery { network: fields.network()?, address: fields.required("address")? })),
+        read: |fields| {
+            Ok(Request::AddressValidate(AddressQuery { network: fields.network()?, address: fields.required("address")? }))
+        },
     },
     Method {
         name: "kms_createKey",
@@ -285,7 +298,10 @@ pub static METHODS: &[Method] = &[
             if let Some(spec) = fields.optional::<KeySpec>("keySpec")?
                 && spec != network.key_spec()
             {
-                return Err(Failure::invalid("keySpec", format!("{} keys are {}, not {spec}", network.asset(), network.key_spec())));
+                return Err(Failure::invalid(
+                    "keySpec",
+                    format!("{} keys are {}, not {spec}", network.asset(), network.key_spec()),
+                ));
             }
             let address_type = network.default_address_type();
             Ok(Request::CreateKey(NewWallet {
@@ -368,7 +384,8 @@ pub static METHODS: &[Method] = &[
         summary: "What the policy says of a call by this caller, without making it.",
         read: |fields| {
             let name = fields.required::<String>("method")?;
-            let method = find_method(&name).ok_or_else(|| Failure::invalid("method", "no such method; rpc.discover lists them"))?;
+            let method =
+                find_method(&name).ok_or_else(|| Failure::invalid("method", "no such method; rpc.discover lists them"))?;
             if method.name == "policy_explain" {
                 return Err(Failure::invalid("method", "policy_explain does not explain itself"));
             }
@@ -387,7 +404,10 @@ pub static METHODS: &[Method] = &[
         result: ResultType::AuditPage,
         summary: "Audit records after a sequence, or the last ones, oldest first.",
         read: |fields| {
-            Ok(Request::AuditTail(AuditQuery { after: fields.number("afterSequence", 0..=i64::MAX.unsigned_abs())?, limit: limit(fields)? }))
+            Ok(Request::AuditTail(AuditQuery {
+                after: fields.number("afterSequence", 0..=i64::MAX.unsigned_abs())?,
+                limit: limit(fields)?,
+            }))
         },
     },
     Method {
@@ -462,7 +482,9 @@ fn selector(fields: &Fields<'_>) -> Result<Selector, Failure> {
             (None, Some(_)) => return Err(Failure::invalid("asset", "is missing; a network is one of an asset")),
             (_, None) => None,
         };
-        let asset = asset.map(|ticker| fields.networks.resolve(ticker, None).map_err(|error| Failure::invalid("asset", &error))).transpose()?;
+        let asset = asset
+            .map(|ticker| fields.networks.resolve(ticker, None).map_err(|error| Failure::invalid("asset", &error)))
+            .transpose()?;
         Ok(Selector::Address { address: address.to_owned(), asset: asset.map(|network| network.asset().to_owned()), network })
     };
     if fields.text("address")?.is_none()

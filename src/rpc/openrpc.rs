@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn every_name_and_alias_is_unique() {
-        let names: Vec<_> = METHODS.iter().flat_map(|method| std::iter::once(method.name).chain(method.aliases.iter().copied())).collect();
+        let names: Vec<_> =
+            METHODS.iter().flat_map(|method| std::iter::once(method.name).chain(method.aliases.iter().copied())).collect();
         let unique: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(unique.len(), names.len());
     }

@@ -34,7 +34,10 @@ impl<'a> Fields<'a> {
         }
         for param in method.params.iter().filter(|param| param.required) {
             if !values.contains_key(param.name) {
-                return Err(Failure::invalid(param.name, format!("is missing; {} needs it: {}", method.name, param.kind.describe())));
+                return Err(Failure::invalid(
+                    param.name,
+                    format!("is missing; {} needs it: {}", method.name, param.kind.describe()),
+                ));
             }
         }
         Ok(Self { values, networks })

@@ -1,8 +1,6 @@
 //! The reply: built from a [`Recorded`] end and from nothing else.
 
-use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::{IntoResponse, ResponsePayload};
-use serde_json::value::RawValue;
 
 use super::error_codes::{Kind, RpcError};
 use crate::outcome::{Answer, Failure};
@@ -19,15 +17,12 @@ pub fn reply(recorded: Recorded) -> Reply {
 }
 
 impl IntoResponse for Reply {
-    type Output = Box<RawValue>;
+    type Output = Answer;
 
     fn into_response(self) -> ResponsePayload<'static, Self::Output> {
-        let json = self.0.and_then(|answer| {
-            RawValue::from_string(answer.as_json().to_owned()).map_err(|error| error_of(&Failure::Internal(error.to_string())))
-        });
-        match json {
-            Ok(json) => ResponsePayload::success(json),
-            Err(error) => ResponsePayload::error(ErrorObjectOwned::from(error.into_object())),
+        match self.0 {
+            Ok(answer) => ResponsePayload::success(answer),
+            Err(error) => ResponsePayload::error(error.into_object()),
         }
     }
 }

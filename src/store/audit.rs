@@ -29,10 +29,11 @@ pub(super) fn append<'r>(
 ) -> Result<u64, StoreError> {
     let text = make(transaction.head.sequence.saturating_add(1)).to_text()?;
     let head = transaction.head.after(&text);
-    transaction
-        .connection
-        .prepare_cached("INSERT INTO audit (sequence, record, hash) VALUES (?1, ?2, ?3)")?
-        .execute((head.sequence, &text, head.hash))?;
+    transaction.connection.prepare_cached("INSERT INTO audit (sequence, record, hash) VALUES (?1, ?2, ?3)")?.execute((
+        head.sequence,
+        &text,
+        head.hash,
+    ))?;
     *transaction.head = head;
     Ok(transaction.head.sequence)
 }
@@ -55,9 +56,7 @@ impl Store {
             let after = after.unwrap_or_else(|| head.sequence.saturating_sub(u64::from(limit)));
             let rows = snapshot
                 .prepare_cached("SELECT sequence, record, hash FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")?
-                .query_map((after, limit), |row| {
-                    Ok(AuditRow { sequence: row.get(0)?, record: row.get(1)?, hash: row.get(2)? })
-                })?
+                .query_map((after, limit), |row| Ok(AuditRow { sequence: row.get(0)?, record: row.get(1)?, hash: row.get(2)? }))?
                 .collect::<Result<_, _>>()?;
             Ok(AuditPage { rows, head })
         })
@@ -65,10 +64,10 @@ impl Store {
 
     /// Checks the whole chain up to the head that we wrote. Reads every record, so it belongs in a blocking task.
     pub fn audit_verify(&self) -> Result<Verdict, StoreError> {
-        let written = self.writer.head();
+        let known = self.writer.head();
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            let mut checker = Checker::default();
+            let mut checker = Checker::against(known);
             let mut statement = snapshot.prepare("SELECT sequence, record, hash FROM audit ORDER BY sequence")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
@@ -78,7 +77,7 @@ impl Store {
                 let hash = row.get_ref(2)?.as_blob().unwrap_or_default();
                 checker.take(sequence, record, hash);
             }
-            Ok(checker.finish(Some(&written)))
+            Ok(checker.finish())
         })
     }
 }

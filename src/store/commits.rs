@@ -35,14 +35,20 @@ pub use self::record::{CreationFailure, KmsRequestIds, ProvenWallet};
 pub struct Judged {
     pub caller: Caller,
     pub method: &'static str,
-    /// SHA-256 over the method and its parameters, requestId apart.
-    pub content_hash: [u8; 32],
-    pub request_id: Option<RequestId>,
-    /// How the method calls its requestId: some say idempotencyKey.
-    pub request_id_param: &'static str,
+    pub request: Option<BoundRequest>,
     pub on_behalf_of: Option<OnBehalfOf>,
     pub facts: Facts,
     pub decision: Decision,
+}
+
+/// What makes a call safe to retry: an id, bound to one content.
+#[derive(Clone)]
+pub struct BoundRequest {
+    pub id: RequestId,
+    /// The parameter that gave it: `requestId` or `idempotencyKey`.
+    pub field: &'static str,
+    /// SHA-256 over the method and its parameters, the id apart.
+    pub content_hash: [u8; 32],
 }
 
 /// Leave to let KMS sign exactly this payload, once. Made by [`Store::reserve_signing`] alone and used up by signing.
@@ -114,6 +120,7 @@ pub struct OpenIntent {
 }
 
 /// What a reservation came to.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved twice")]
 pub enum Reserved<T> {
     /// Go on.
     Proceed(T, OpenIntent),
@@ -153,12 +160,19 @@ pub enum Durability {
 
 impl Judged {
     fn request_key(&self) -> Option<RequestKey> {
-        let request_id = self.request_id.clone()?;
-        Some(RequestKey { uid: self.caller.uid(), method: self.method, request_id })
+        let request = self.request.as_ref()?;
+        Some(RequestKey { uid: self.caller.uid(), method: self.method, request_id: request.id.clone() })
     }
 
     /// A record about this call. `intent` is the one that an outcome or a repeat belongs to.
-    fn record<'a>(&'a self, sequence: u64, at: Timestamp, kind: Kind, intent: Option<u64>, outcome: Option<&'a str>) -> Record<'a> {
+    fn record<'a>(
+        &'a self,
+        sequence: u64,
+        at: Timestamp,
+        kind: Kind,
+        intent: Option<u64>,
+        outcome: Option<&'a str>,
+    ) -> Record<'a> {
         Record {
             sequence,
             at,
@@ -166,7 +180,7 @@ impl Judged {
             method: Some(self.method),
             caller: Some(CallerFacts::from(&self.caller)),
             facts: Facts {
-                request_id: self.request_id.as_ref().map(ToString::to_string),
+                request_id: self.request.as_ref().map(|request| request.id.to_string()),
                 on_behalf_of: self.on_behalf_of.as_ref().map(ToString::to_string),
                 ..self.facts.clone()
             },
@@ -216,4 +230,3 @@ impl Recorded {
         &self.outcome
     }
 }
-

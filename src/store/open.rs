@@ -25,7 +25,9 @@ pub enum OpenError {
     Held(PathBuf),
     #[error("{0}: this is not a kmsignd database and was left untouched; point [store] path elsewhere")]
     Foreign(PathBuf),
-    #[error("{path}: schema version {found} is newer than this kmsignd knows ({known}); install a newer kmsignd. The file was left untouched")]
+    #[error(
+        "{path}: schema version {found} is newer than this kmsignd knows ({known}); install a newer kmsignd. The file was left untouched"
+    )]
     Newer { path: PathBuf, found: i64, known: usize },
     #[error("{path}: the database is damaged ({reason}) and was left untouched; restore it from a backup")]
     Damaged { path: PathBuf, reason: String },

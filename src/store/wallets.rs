@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
-use crate::keys::{KeySpec, PublicKey};
+use crate::keys::{KeySpec, PinnedKey};
 use crate::wallets::lifecycle::{Event, Status, next};
 
 const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
@@ -29,7 +29,7 @@ pub struct Wallet {
     /// The key, once KMS has named it.
     pub kms_key_id: Option<KeyArn>,
     /// Pinned: what every signature is verified against.
-    pub public_key: Option<PublicKey>,
+    pub public_key: Option<PinnedKey>,
     pub address: Option<String>,
     pub label: Option<Label>,
     pub created_at: Timestamp,
@@ -92,8 +92,8 @@ impl Store {
         let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
         values.push(Value::Integer(i64::from(limit)));
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE {condition} ORDER BY wallet_id LIMIT ?"))?;
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE {condition} ORDER BY wallet_id LIMIT ?"))?;
             let rows = statement.query_map(params_from_iter(values), |row| Ok(from_row(row)))?;
             rows.map(|row| row?).collect()
         })
@@ -135,7 +135,7 @@ pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), Sto
             wallet.key_spec.as_str(),
             wallet.status.as_str(),
             wallet.kms_key_id.as_ref().map(KeyArn::as_str),
-            wallet.public_key.map(|key| key.to_bytes()),
+            wallet.public_key.as_ref().map(PinnedKey::as_bytes),
             wallet.address,
             wallet.label.as_ref().map(Label::as_str),
             wallet.created_at.unix_millis(),
@@ -156,11 +156,16 @@ pub(super) fn name_key(connection: &Connection, id: WalletId, key: &KeyArn) -> R
 /// Pins key, public key and addresses of a PENDING wallet, which becomes CREATED.
 pub(super) fn complete(connection: &Connection, wallet: &Wallet, forms: &[(AddressType, Address)]) -> Result<(), StoreError> {
     step(connection, wallet.wallet_id, Event::Proven, wallet)?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (address_type, address) in forms {
-        insert.execute((address.as_str(), &wallet.asset, &wallet.network, wallet.wallet_id.to_string(), address_type.as_str()))?;
+        insert.execute((
+            address.as_str(),
+            &wallet.asset,
+            &wallet.network,
+            wallet.wallet_id.to_string(),
+            address_type.as_str(),
+        ))?;
     }
     Ok(())
 }
@@ -187,7 +192,7 @@ fn step(connection: &Connection, id: WalletId, event: Event, wallet: &Wallet) ->
             id.to_string(),
             to.as_str(),
             wallet.kms_key_id.as_ref().map(KeyArn::as_str),
-            wallet.public_key.map(|key| key.to_bytes()),
+            wallet.public_key.as_ref().map(PinnedKey::as_bytes),
             &wallet.address,
             wallet.updated_at.unix_millis(),
         ))?;
@@ -196,11 +201,7 @@ fn step(connection: &Connection, id: WalletId, event: Event, wallet: &Wallet) ->
 
 fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
     let key_spec: KeySpec = parse("key_spec", row.get_ref(6)?.as_str().unwrap_or_default())?;
-    let public_key: Option<Vec<u8>> = row.get(9)?;
-    let public_key = public_key
-        .map(|bytes| PublicKey::from_bytes(key_spec, &bytes))
-        .transpose()
-        .map_err(|error| StoreError::Corrupt(format!("wallets.public_key: {error}")))?;
+    let public_key = row.get::<_, Option<Vec<u8>>>(9)?.map(|bytes| PinnedKey::from_store(key_spec, bytes));
     Ok(Wallet {
         wallet_id: parse("wallet_id", row.get_ref(0)?.as_str().unwrap_or_default())?,
         user_id: parse("user_id", row.get_ref(1)?.as_str().unwrap_or_default())?,

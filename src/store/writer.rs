@@ -50,16 +50,6 @@ pub struct WriteTransaction<'a> {
     wrote: &'a mut bool,
 }
 
-impl WriteTransaction<'_> {
-    /// Writes the header as it is: a write that changes nothing, to learn whether one succeeds.
-    pub fn rewrite_header(&mut self) -> Result<(), StoreError> {
-        let version: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        self.connection.pragma_update(None, "user_version", version)?;
-        *self.wrote = true;
-        Ok(())
-    }
-}
-
 /// The answer to a piece of work: its result now, its durability later.
 #[must_use]
 pub struct Pending<T> {
@@ -217,6 +207,10 @@ impl WritingThread {
             }
         }
         drop(state);
+        if written.is_err() && confirmations.is_empty() {
+            // No transaction could even be opened, and each try may wait long for a lock: what is queued fails now, not in turn.
+            while queue.try_recv().is_ok() {}
+        }
         for confirm in confirmations {
             confirm(written.is_ok());
         }

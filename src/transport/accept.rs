@@ -73,7 +73,7 @@ impl Server {
                     pause = FIRST_PAUSE;
                 }
                 Err(error) if concerns_one_connection(&error) => {
-                    tracing::debug!(%error, "a connection was gone before it was accepted")
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {
                     // Out of descriptors or memory: the connection waits in the backlog until some are free.

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::unbounded_channel;
@@ -86,8 +86,10 @@ impl Ipc<'_> {
         let mut write = Patient::new(write, self.session.limits().message_time);
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut phases = self.session.phase();
-        let mut phase = *phases.borrow_and_update();
+        // A server that is gone can't wait for anybody.
+        let mut server_is_gone = false;
         loop {
+            let phase = if server_is_gone { Phase::Expired } else { *phases.borrow_and_update() };
             while let Ok((_, answer)) = finished.try_recv() {
                 self.answer(&answer);
             }
@@ -105,8 +107,8 @@ impl Ipc<'_> {
             let deadline = [self.message_deadline, self.quiet_deadline].into_iter().flatten().min();
             tokio::select! {
                 biased;
-                written = write.write_buf(&mut self.out), if !self.out.is_empty() => {
-                    written?;
+                written = write.write(&self.out), if !self.out.is_empty() => {
+                    self.out.advance(written?);
                     if self.out.is_empty() && self.out.capacity() > MAX_KEPT_BYTES {
                         self.out = BytesMut::new();
                     }
@@ -119,10 +121,7 @@ impl Ipc<'_> {
                 }
                 Some((_, answer)) = finished.recv(), if self.waiting > 0 => self.answer(&answer),
                 () = wait_until(timer.as_mut(), deadline), if deadline.is_some() => self.time_is_up(),
-                changed = phases.changed(), if phase < Phase::Expired => {
-                    // A server that is gone can't wait for anybody.
-                    phase = if changed.is_ok() { *phases.borrow_and_update() } else { Phase::Expired };
-                }
+                changed = phases.changed(), if phase < Phase::Expired => server_is_gone = changed.is_err(),
             }
         }
     }
@@ -171,8 +170,12 @@ impl Ipc<'_> {
         let is_inside = self.framing.is_inside();
         match self.input {
             Input::Open if is_inside => {
-                let time = self.session.limits().message_time;
-                self.message_deadline.get_or_insert_with(|| Instant::now() + time);
+                let now = Instant::now();
+                let deadline = *self.message_deadline.get_or_insert(now + self.session.limits().message_time);
+                // While bytes keep coming, the timer may never be looked at.
+                if deadline <= now {
+                    self.time_is_up();
+                }
             }
             Input::Open | Input::Done => (),
             Input::Ended => {

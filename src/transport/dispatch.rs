@@ -57,7 +57,7 @@ pub(super) enum Phase {
 pub(super) async fn reached(mut phase: watch::Receiver<Phase>, at_least: Phase) {
     if phase.wait_for(|phase| *phase >= at_least).await.is_err() {
         // The server is gone without having said so: nobody waits for it to stop.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -89,28 +89,23 @@ pub(super) fn request(text: &str, max_depth: usize) -> Result<Request<'_>, Refus
         return Err(Refusal::new(None, Kind::InvalidRequest, "a request is a JSON object"));
     }
     let members: Members<'_> = serde_json::from_str(text).map_err(not_json)?;
-    let id = members.id.map(RawValue::get);
+    let id = members.id;
     let invalid = |echo: Option<&str>, message: &str| Refusal::new(echo.map(str::to_owned), Kind::InvalidRequest, message);
-    let parsed_id = match id {
+    let parsed_id = match id.map(parse_id) {
         None => None,
-        Some(raw) => match serde_json::from_str::<Id<'_>>(raw) {
-            Ok(parsed) => Some(parsed),
-            Err(_) => {
-                let is_number = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && raw.len() <= MAX_ECHOED_NUMBER_BYTES;
-                return Err(invalid(
-                    is_number.then_some(raw),
-                    "id must be a string, a whole number from 0 to 18446744073709551615, or null",
-                ));
-            }
-        },
+        Some(Some(parsed)) => Some(parsed),
+        Some(None) => {
+            let echo = id.filter(|raw| is_number(raw) && raw.len() <= MAX_ECHOED_NUMBER_BYTES);
+            return Err(invalid(echo, "id must be a string, a whole number from 0 to 18446744073709551615, or null"));
+        }
     };
-    if !members.jsonrpc.is_some_and(|version| parse_str(version).is_some_and(|version| version == "2.0")) {
+    if members.jsonrpc.and_then(parse_str).as_deref() != Some("2.0") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
     let Some(method) = members.method.and_then(parse_str) else {
         return Err(invalid(id, "method must be a string"));
     };
-    let params = members.params.map(RawValue::get).filter(|raw| *raw != "null");
+    let params = members.params.filter(|raw| *raw != "null");
     if params.is_some_and(|raw| !raw.starts_with(['{', '['])) {
         return Err(invalid(id, "params must be an object, an array or null"));
     }
@@ -123,28 +118,42 @@ pub(super) fn is_answered(element: &RawValue) -> bool {
     !is_object || !serde_json::from_str::<Members<'_>>(element.get()).is_ok_and(|members| members.id.is_none())
 }
 
-/// The envelope. Members it does not name are tolerated, but they have been proven strict JSON too.
+/// The envelope, each member as raw JSON. Members it does not name are tolerated, but they have been proven strict JSON too.
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
+    jsonrpc: Option<&'a str>,
     #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
+    id: Option<&'a str>,
     #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
+    method: Option<&'a str>,
     #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
+    params: Option<&'a str>,
 }
 
 /// A null that is there is not the same as nothing.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(|raw| Some(raw.get()))
 }
 
-fn parse_str(raw: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+fn parse_id(raw: &str) -> Option<Id<'_>> {
+    match raw {
+        "null" => Some(Id::Null),
+        _ if is_number(raw) => raw.parse().ok().map(Id::Number),
+        _ => parse_str(raw).map(Id::Str),
+    }
+}
+
+fn is_number(raw: &str) -> bool {
+    raw.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+/// The text of a JSON string, if it is one.
+fn parse_str(raw: &str) -> Option<Cow<'_, str>> {
+    if raw.contains('\\') {
+        return serde_json::from_str(raw).ok().map(Cow::Owned);
+    }
+    raw.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
 }
 
 /// Reads any value and keeps nothing of it.
@@ -180,9 +189,9 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
-        let mut keys = HashSet::new();
+        let mut keys = Keys::default();
         while let Some(key) = map.next_key_seed(Key)? {
-            if let Some(twice) = keys.replace(key) {
+            if let Err(twice) = keys.insert(key) {
                 let named: String = twice.chars().take(MAX_NAMED_CHARS).collect();
                 return Err(A::Error::custom(format_args!("the key {named:?} stands twice in one object")));
             }
@@ -219,6 +228,29 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         Ok(())
+    }
+}
+
+/// The keys of one object. Few are found faster by looking at each.
+#[derive(Default)]
+struct Keys<'de> {
+    few: Vec<Cow<'de, str>>,
+    more: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Keys<'de> {
+    const FEW: usize = 8;
+
+    /// Gives the key back if it is there already.
+    fn insert(&mut self, key: Cow<'de, str>) -> Result<(), Cow<'de, str>> {
+        if self.few.contains(&key) {
+            return Err(key);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(key);
+            return Ok(());
+        }
+        self.more.replace(key).map_or(Ok(()), Err)
     }
 }
 

@@ -98,12 +98,8 @@ async fn call(session: &Arc<Session>, request: Request<Incoming>) -> Reply {
     if waits && let Some((_, answer)) = finished.recv().await {
         put_line(&mut out, &answer);
     }
-    let status = match session.is_refused() {
-        true => StatusCode::SERVICE_UNAVAILABLE,
-        false if out.is_empty() => StatusCode::NO_CONTENT,
-        false => StatusCode::OK,
-    };
-    with_body(status, JSON, out.freeze())
+    let status = if out.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
+    with_body(if session.is_refused() { StatusCode::SERVICE_UNAVAILABLE } else { status }, JSON, out.freeze())
 }
 
 /// The whole body. One that is too long is read to its end all the same, but not kept, so that the client hears why and for which

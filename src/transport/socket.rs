@@ -231,7 +231,7 @@ fn bind_for_owner_alone(path: &Path) -> io::Result<UnixListener> {
     // Two threads that change the umask at once could restore each other's.
     static UMASK: Mutex<()> = Mutex::new(());
     let _alone = UMASK.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = umask(Mode::from_bits_truncate(0o177));
+    let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
     let bound = UnixListener::bind(path);
     umask(before);
     bound

@@ -71,7 +71,7 @@ pub fn prove(
     let wallet = Wallet {
         status: Status::Created,
         kms_key_id: Some(key),
-        public_key: Some(public_key),
+        public_key: Some(public_key.into()),
         address: Some(address.as_str().to_owned()),
         updated_at: now,
         version: pending.version.saturating_add(1),

@@ -63,15 +63,8 @@ impl Status {
 }
 
 impl Event {
-    pub const ALL: [Self; 7] = [
-        Self::Proven,
-        Self::Refused,
-        Self::Disable,
-        Self::Enable,
-        Self::ScheduleDeletion,
-        Self::CancelDeletion,
-        Self::Deleted,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Proven, Self::Refused, Self::Disable, Self::Enable, Self::ScheduleDeletion, Self::CancelDeletion, Self::Deleted];
 }
 
 /// The state after `event`, or `None` if the event does not apply in this state and changes nothing.

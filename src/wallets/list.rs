@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{WalletView, unreadable};
-use crate::chains::networks::Networks;
+use crate::chains::networks::{Network, Networks};
 use crate::chains::{self, AddressType};
 use crate::ids::{KeyArn, WalletId};
 use crate::keys::KeySpec;
@@ -48,7 +48,7 @@ struct AddressForm {
 
 /// The answer of wallet_addresses.
 pub fn addresses(networks: &Networks, wallet: &Wallet) -> Outcome {
-    let public_key = wallet.public_key.ok_or(Failure::KeyNotUsable { status: wallet.status })?;
+    let public_key = super::public_key(wallet)?;
     let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", wallet.wallet_id));
     let network = networks.resolve(&wallet.asset, Some(&wallet.network)).map_err(|error| defect(&error))?;
     let forms = chains::address_forms(&network, &public_key).map_err(|error| defect(&error))?;
@@ -73,7 +73,9 @@ struct Validity<'a> {
 pub fn validity(query: &AddressQuery) -> Outcome {
     Answer::of(&match chains::parse_address(&query.network, &query.address) {
         Ok((address, kind)) => Validity { valid: true, address_type: Some(kind.as_str()), address: Some(address), reason: None },
-        Err(invalid) => Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) },
+        Err(invalid) => {
+            Validity { valid: false, address_type: None, address: None, reason: Some(format!("the address {invalid}")) }
+        }
     })
 }
 
@@ -91,9 +93,8 @@ struct PublicKeyView<'a> {
 
 /// The answer of kms_getPublicKey, from the pinned key.
 pub fn public_key(wallet: &Wallet) -> Outcome {
-    let (Some(key_id), Some(key)) = (&wallet.kms_key_id, wallet.public_key) else {
-        return Err(Failure::KeyNotUsable { status: wallet.status });
-    };
+    let key_id = wallet.kms_key_id.as_ref().ok_or(Failure::KeyNotUsable { status: wallet.status })?;
+    let key = super::public_key(wallet)?;
     Answer::of(&PublicKeyView {
         key_id,
         public_key: hex::encode(key.to_bytes()),
@@ -111,7 +112,7 @@ const MAX_SCANNED: u32 = 10_000;
 /// The answer of eth_accounts: addresses of EVM wallets for which `may_sign` holds.
 pub fn accounts(store: &Store, networks: &Networks, may_sign: impl Fn(&Wallet) -> bool) -> Outcome {
     let evm_assets: std::collections::BTreeSet<&str> =
-        networks.iter().filter(|network| network.chain_id().is_some()).map(|network| network.asset()).collect();
+        networks.iter().filter(|network| network.chain_id().is_some()).map(Network::asset).collect();
     let mut addresses = Vec::new();
     for asset in evm_assets {
         let filter = crate::store::wallets::WalletFilter {

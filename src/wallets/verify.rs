@@ -58,11 +58,12 @@ pub fn answer(
     now: Timestamp,
 ) -> Result<Answer, Failure> {
     let network = networks.resolve(&wallet.asset, Some(&wallet.network)).ok();
-    let address = network.zip(wallet.public_key).and_then(|(network, pinned)| derive_address(&network, wallet.address_type, &pinned).ok());
+    let pinned = wallet.public_key.as_ref().and_then(|pinned| pinned.open().ok());
+    let address = network.zip(pinned).and_then(|(network, pinned)| derive_address(&network, wallet.address_type, &pinned).ok());
     Answer::of(&Verification {
         wallet_id: wallet.wallet_id,
         key_state: &description.key_state,
-        public_key_matches: current.map(|current| wallet.public_key.as_ref() == Some(current)),
+        public_key_matches: current.map(|current| pinned.as_ref() == Some(current)),
         address_matches: address.is_some_and(|address| wallet.address.as_deref() == Some(address.as_str())),
         signature_verified,
         checked_at: now,

@@ -8,7 +8,6 @@ pub mod keys;
 pub mod signing;
 pub mod tags;
 
-use std::io::Write as _;
 use std::pin::Pin;
 
 use anyhow::{Context, ensure};
@@ -224,14 +223,8 @@ async fn conformance_of_the_emulator_has_no_deviations() {
 async fn conformance_of_ministack_has_only_the_known_deviations() {
     match std::env::var(MINISTACK_URL) {
         Ok(url) => run(&Kms::at(&url), MINISTACK_DEVIATIONS).await,
-        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
-            panic!("{MINISTACK_URL} is not set: see tests/kms/ministack.sh")
+        Err(_) => {
+            crate::skipped("the KMS list against ministack", "KMSIGND_TEST_MINISTACK_URL is not set; see tests/kms/ministack.sh")
         }
-        // Past the capture of the test harness: a skipped test must show.
-        Err(_) => writeln!(
-            std::io::stderr(),
-            "SKIPPED kms_conformance ministack: {MINISTACK_URL} is not set (tests/kms/ministack.sh start prints it)"
-        )
-        .unwrap(),
     }
 }

@@ -190,7 +190,7 @@ async fn lost_answer_leaves_the_effect_that_its_fault_says() {
         let lost = lost.err().unwrap();
         match fault {
             Fault::CloseBefore | Fault::CloseAfter => {
-                assert!(matches!(lost, SdkError::DispatchFailure(_)), "{fault:?}: {lost:?}")
+                assert!(matches!(lost, SdkError::DispatchFailure(_)), "{fault:?}: {lost:?}");
             }
             _ => assert!(matches!(lost, SdkError::TimeoutError(_)), "{fault:?}: {lost:?}"),
         }

@@ -182,9 +182,10 @@ fn hangup_puts_a_good_policy_in_force_and_keeps_the_old_one_over_a_bad() {
 
     installation.write_policy("permit (principal, action, resource) oops;");
     daemon.signal(Signal::SIGHUP);
-    wait_until("readiness names the bad file", || daemon.get("/readyz").0 == 503);
-    let (_, body) = daemon.get("/readyz");
-    assert!(body.contains("reload: refused") && body.contains("test.cedar"), "{body}");
+    wait_until("readiness names the bad file", || daemon.get("/readyz").1.contains("reload: refused"));
+    let (status, body) = daemon.get("/readyz");
+    assert!(body.contains("test.cedar"), "{body}");
+    assert_eq!(status, 200, "it signs and audits all the same");
     assert_eq!(digest_of(&mut caller), first);
     caller.ok("wallet_create", json!({ "userId": "user123", "asset": "BTC" }));
     let error = caller.fails("INVALID_PARAMS", "admin_reload", json!({}));
@@ -192,8 +193,8 @@ fn hangup_puts_a_good_policy_in_force_and_keeps_the_old_one_over_a_bad() {
 
     installation.write_policy(r#"permit (principal, action in [Action::"read", Action::"administer"], resource);"#);
     daemon.signal(Signal::SIGHUP);
-    wait_until("it is ready again", || daemon.get("/readyz").0 == 200);
-    assert_ne!(digest_of(&mut caller), first);
+    wait_until("the new policy is in force", || digest_of(&mut caller) != first);
+    wait_until("readiness names nothing any more", || !daemon.get("/readyz").1.contains("reload"));
     caller.fails("DENIED", "wallet_create", json!({ "userId": "user123", "asset": "BTC" }));
 
     let config = fs::read_to_string(installation.path("kmsignd.toml")).unwrap();
@@ -203,7 +204,10 @@ fn hangup_puts_a_good_policy_in_force_and_keeps_the_old_one_over_a_bad() {
     fs::write(installation.path("kmsignd.toml"), config.replace("drain_seconds = 20", "drain_seconds = 21")).unwrap();
     let changes = caller.ok("admin_reload", json!({}));
     assert_eq!(changes["changes"], json!([{ "key": "service.drain_seconds", "needsRestart": true }]));
-    assert_eq!(daemon.get("/readyz").0, 200);
+    assert_eq!(daemon.get("/readyz"), (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+    let database = Connection::open(installation.path("kmsignd.db")).unwrap();
+    let sql = "SELECT count(*) FROM audit WHERE record ->> 'kind' = 'daemon' AND record ->> 'detail' LIKE 'SIGHUP: %'";
+    assert_eq!(database.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap(), 3, "each is in the audit, refused or not");
 }
 
 #[test]

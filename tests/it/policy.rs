@@ -537,7 +537,7 @@ fn digest_depends_on_names_texts_and_numbers_but_not_on_order() {
     let both = digest(&[a.clone(), b.clone()]);
     assert_eq!(both.len(), 64);
     assert_eq!(both, digest(&[b.clone(), a.clone()]));
-    assert_ne!(both, digest(&[a.clone()]));
+    assert_ne!(both, digest(std::slice::from_ref(&a)));
     assert_ne!(both, digest(&[a.clone(), source("c.cedar", &b.text)]));
     assert_ne!(both, digest(&[a.clone(), source("b.cedar", &format!("{}\n", b.text))]));
     let renumbered = Policy::compile(&[a, b], &|kind, name| resolve(kind, name).map(|number| number + 1)).unwrap();

@@ -80,12 +80,12 @@ fn resolve_takes_aliases_in_any_case() {
 
 #[test]
 fn resolve_of_an_unknown_name_says_what_is_accepted() {
+    const ASSETS: &str = "BTC, LTC, DOGE, ETH, BNB, BSC, POL, POLYGON, MATIC";
     let networks = networks(None, None);
     let refusal = |asset: &str, network| {
         let error = networks.resolve(asset, network).unwrap_err();
         (error.field(), error.to_string())
     };
-    const ASSETS: &str = "BTC, LTC, DOGE, ETH, BNB, BSC, POL, POLYGON, MATIC";
     assert_eq!(refusal("XMR", None), ("asset", format!("must be one of {ASSETS}")));
     assert_eq!(refusal("", None), ("asset", format!("must be one of {ASSETS}")));
     assert_eq!(refusal("sol", None), ("asset", format!("SOL is not served yet; expected one of {ASSETS}")));

@@ -42,7 +42,7 @@ fn parse_of_another_networks_address_says_whose_it_is() {
 #[test]
 fn parse_of_a_litecoin_address_on_bitcoin_names_litecoin() {
     // The same hash as the BIP-173 example.
-    let Ok(hrp) = Hrp::parse("ltc") else { unreachable!() };
+    let hrp = Hrp::parse("ltc").unwrap();
     let program = hex::decode("751e76e8199196d454941c45d1b3a323f1433bd6").unwrap();
     let text = segwit::encode_v0(hrp, &program).unwrap();
     assert_eq!(parse("LTC mainnet", &text), Ok((text.clone(), AddressKind::P2wpkh)));

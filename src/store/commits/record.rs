@@ -58,7 +58,13 @@ impl Store {
     }
 
     /// Records that no wallet came of it. Whether a key may exist decides between FAILED and PENDING.
-    pub async fn record_not_created(&self, open: OpenIntent, permit: CreationPermit, failed: CreationFailure, kms_request_ids: KmsRequestIds) -> Recorded {
+    pub async fn record_not_created(
+        &self,
+        open: OpenIntent,
+        permit: CreationPermit,
+        failed: CreationFailure,
+        kms_request_ids: KmsRequestIds,
+    ) -> Recorded {
         let CreationFailure { failure, key, no_key_exists } = failed;
         let wallet_id = permit.wallet.wallet_id;
         self.record_outcome(open, Err(failure), no_key_exists, kms_request_ids, move |transaction, now| {
@@ -91,8 +97,8 @@ impl Store {
         self.record_outcome(open, outcome, frees_request, Vec::new(), |_, _| Ok(())).await
     }
 
-    /// Records that the daemon runs on this store from now on. Proves that the audit can be written before anyone is served.
-    pub async fn record_start(&self, detail: String) -> Result<(), StoreError> {
+    /// Records what the daemon did by itself, durably.
+    pub async fn record_daemon(&self, detail: String) -> Result<(), StoreError> {
         let now = self.clock.now();
         let facts = crate::audit::record::Facts { detail: Some(detail), ..Default::default() };
         self.writer
@@ -100,7 +106,7 @@ impl Store {
                 audit::append(transaction, |sequence| Record {
                     sequence,
                     at: now,
-                    kind: Kind::Start,
+                    kind: Kind::Daemon,
                     method: None,
                     caller: None,
                     facts,

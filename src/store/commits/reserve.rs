@@ -25,7 +25,10 @@ enum RequestState {
     Fresh,
     /// An earlier call with this content never ended; it may have left a wallet behind.
     Unfinished(Option<WalletId>),
-    Answered { intent: u64, answer: Option<String> },
+    Answered {
+        intent: u64,
+        answer: Option<String>,
+    },
     OtherContent,
     Running(Ending),
 }
@@ -33,12 +36,19 @@ enum RequestState {
 impl Store {
     /// Settles a signature for good: key state and requestId are checked and the intent is inserted. The permit is given at
     /// once; recording the outcome waits until the intent is durable.
-    pub async fn reserve_signing(&self, judged: Judged, wallet_id: WalletId, payload: SigningPayload) -> Reserved<(Permit, UsableKey)> {
+    pub async fn reserve_signing(
+        &self,
+        judged: Judged,
+        wallet_id: WalletId,
+        payload: SigningPayload,
+    ) -> Reserved<(Permit, UsableKey)> {
         self.reserve(judged, move |reserving| {
             let wallet = reserving.wallet(wallet_id)?;
-            let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
+            let (true, Some(arn), Some(pinned)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
                 return reserving.refuse(Failure::KeyNotUsable { status: wallet.status });
             };
+            let public_key =
+                pinned.open().map_err(|error| StoreError::Corrupt(format!("the key of wallet {wallet_id}: {error}")))?;
             match reserving.request_state()? {
                 // A released signature would have been answered: an unfinished call released nothing and signs again.
                 RequestState::Fresh | RequestState::Unfinished(_) => {
@@ -130,7 +140,9 @@ impl Store {
             Err(_) => None,
         };
         let outcome = outcome.unwrap_or_else(|| {
-            Err(Failure::KmsOutcomeUnknown { reason: "the first call ended without an answer; retry with the same requestId".to_owned() })
+            Err(Failure::KmsOutcomeUnknown {
+                reason: "the first call ended without an answer; retry with the same requestId".to_owned(),
+            })
         });
         self.record_end(judged, Kind::Repeat, outcome).await
     }
@@ -160,14 +172,16 @@ impl Reserving<'_, '_> {
     }
 
     fn request_state(&self) -> Result<RequestState, StoreError> {
-        let Some(key) = self.judged.request_key() else { return Ok(RequestState::Fresh) };
+        let (Some(key), Some(request)) = (self.judged.request_key(), &self.judged.request) else {
+            return Ok(RequestState::Fresh);
+        };
         if let Some((content_hash, ending)) = self.in_flight.running(&key) {
-            let same = content_hash == self.judged.content_hash;
+            let same = content_hash == request.content_hash;
             return Ok(if same { RequestState::Running(ending) } else { RequestState::OtherContent });
         }
         Ok(match requests::find(self.transaction.connection, &key)? {
             None => RequestState::Fresh,
-            Some(known) if known.content_hash != self.judged.content_hash => RequestState::OtherContent,
+            Some(known) if known.content_hash != request.content_hash => RequestState::OtherContent,
             Some(known) if known.answered => RequestState::Answered { intent: known.intent, answer: known.answer },
             Some(known) => RequestState::Unfinished(known.wallet_id),
         })
@@ -181,11 +195,11 @@ impl Reserving<'_, '_> {
             .connection
             .prepare_cached("INSERT INTO open_intents (intent, wallet_id) VALUES (?1, ?2)")?
             .execute((sequence, wallet_id.map(|id| id.to_string())))?;
-        let key = judged.request_key();
-        if let Some(key) = &key {
-            requests::bind(self.transaction.connection, key, &judged.content_hash, wallet_id, sequence)?;
+        let mut sharing = None;
+        if let (Some(key), Some(request)) = (judged.request_key(), &judged.request) {
+            requests::bind(self.transaction.connection, &key, &request.content_hash, wallet_id, sequence)?;
+            sharing = Some(self.in_flight.enter(key, request.content_hash));
         }
-        let sharing = key.map(|key| self.in_flight.enter(key, judged.content_hash));
         Ok(Reservation::Opened { permit, intent: self.transaction.head.clone(), sharing })
     }
 
@@ -197,22 +211,24 @@ impl Reserving<'_, '_> {
 
     /// Ends a call whose requestId says that it does not start afresh.
     fn end<T>(self, state: RequestState) -> Result<Reservation<T>, StoreError> {
-        let field = self.judged.request_id_param;
-        let conflict = |what: &str| Failure::Conflict { field, reason: format!("this {field} was {what}") };
+        let field = self.judged.request.as_ref().map_or("requestId", |request| request.field);
+        let conflict = |reason: &str| Failure::Conflict { field, reason: format!("this {field} {reason}") };
         match state {
             RequestState::Running(ending) => Ok(Reservation::Wait(ending)),
-            RequestState::OtherContent => {
-                self.refuse(conflict("used for another content; use a new one"))
-            }
+            RequestState::OtherContent => self.refuse(conflict("was used for another content; use a new one")),
             RequestState::Answered { answer: None, .. } => {
-                self.refuse(conflict("answered long ago and its answer is no longer kept"))
+                self.refuse(conflict("was answered long ago, and its answer is no longer kept"))
             }
             RequestState::Answered { intent, answer: Some(answer) } => {
                 let (judged, now) = (self.judged, self.now);
-                audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Repeat, Some(intent), Some("success")))?;
-                Ok(Reservation::Ended(Ok(Answer::from_stored(answer))))
+                audit::append(self.transaction, |sequence| {
+                    judged.record(sequence, now, Kind::Repeat, Some(intent), Some("success"))
+                })?;
+                Ok(Reservation::Ended(Answer::from_stored(answer)))
             }
-            RequestState::Fresh | RequestState::Unfinished(_) => Err(StoreError::Corrupt("a request that goes on was ended".to_owned())),
+            RequestState::Fresh | RequestState::Unfinished(_) => {
+                Err(StoreError::Corrupt("a request that goes on was ended".to_owned()))
+            }
         }
     }
 }

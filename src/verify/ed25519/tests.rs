@@ -66,9 +66,8 @@ fn check_of_a_non_canonical_s_is_refused() {
     let (key, message, mut signature) = vector(1);
     let mut carry = 0;
     for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
-        let sum = u16::from(*byte) + u16::from(order) + carry;
-        *byte = sum as u8;
-        carry = sum >> 8;
+        let sum = u16::from(*byte) + u16::from(order) + u16::from(carry);
+        [*byte, carry] = sum.to_le_bytes();
     }
     assert_eq!(check(&key, &message, &signature), Err(SignatureError::Mismatch));
 }

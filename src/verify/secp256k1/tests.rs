@@ -29,6 +29,10 @@ fn negate(s: [u8; 32]) -> [u8; 32] {
     SecretKey::from_slice(&s).unwrap().negate().secret_bytes()
 }
 
+fn length(body: &[u8]) -> u8 {
+    u8::try_from(body.len()).unwrap()
+}
+
 /// The minimal DER integer.
 fn integer(magnitude: &[u8]) -> Vec<u8> {
     let zeros = magnitude.iter().take_while(|byte| **byte == 0).count();
@@ -36,12 +40,12 @@ fn integer(magnitude: &[u8]) -> Vec<u8> {
     if digits.first().is_none_or(|first| *first >= 0x80) {
         digits.insert(0, 0);
     }
-    [&[0x02, digits.len() as u8], &digits[..]].concat()
+    [&[0x02, length(&digits)], &digits[..]].concat()
 }
 
 fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
-    [&[0x30, body.len() as u8], &body[..]].concat()
+    [&[0x30, length(&body)], &body[..]].concat()
 }
 
 fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
@@ -61,7 +65,7 @@ fn check_of_a_high_s_gives_the_low_s_and_its_recovery_id() {
 
 #[test]
 fn check_of_a_short_r_pads_it() {
-    let (key, r, s) = (1..).map(signed).find(|(_, r, _)| r[0] == 0).unwrap();
+    let (key, r, s) = (1..=10_000).map(signed).find(|(_, r, _)| r[0] == 0).unwrap();
     let encoded = der(&r, &s);
     assert!(encoded.len() < 70);
     assert_eq!(check(&key, &DIGEST, &encoded).unwrap().r_s()[..], [r, s].concat());
@@ -119,9 +123,9 @@ fn check_of_anything_but_der_is_refused() {
     let (r_der, s_der) = (integer(&r), integer(&s));
     let good = der(&r, &s);
     let zero_padded = |integer: &[u8]| [&[0x02, integer[1] + 1, 0], &integer[2..]].concat();
-    let long_length = |tag: u8, body: &[u8]| [&[tag, 0x81, body.len() as u8], body].concat();
+    let long_length = |tag: u8, body: &[u8]| [&[tag, 0x81, length(body)], body].concat();
     // Without the zero that keeps a number with its top bit set from being negative.
-    let (_, high, _) = (1..).map(signed).find(|(_, r, _)| r[0] >= 0x80).unwrap();
+    let (_, high, _) = (1..=10_000).map(signed).find(|(_, r, _)| r[0] >= 0x80).unwrap();
     let unsigned = sequence(&[&[&[0x02, 32], &high[..]].concat(), &s_der]);
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("empty", vec![]),

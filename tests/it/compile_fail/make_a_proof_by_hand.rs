@@ -1,6 +1,6 @@
 //! What a step proves is made by that step alone.
-use kmsignd::ids::WalletId;
-use kmsignd::keys::SigningPayload;
+use kmsignd::ids::{KeyArn, WalletId};
+use kmsignd::keys::{PublicKey, SigningPayload};
 use kmsignd::kms::RawSignature;
 use kmsignd::policy::Decision;
 use kmsignd::store::commits::{CreationPermit, Permit, UsableKey};
@@ -11,8 +11,8 @@ fn permit(wallet_id: WalletId, payload: SigningPayload) -> Permit {
     Permit { wallet_id, payload }
 }
 
-fn key(wallet: Wallet) -> UsableKey {
-    UsableKey { wallet_id: wallet.wallet_id, arn: wallet.kms_key_id.unwrap(), public_key: wallet.public_key.unwrap() }
+fn key(wallet_id: WalletId, arn: KeyArn, public_key: PublicKey) -> UsableKey {
+    UsableKey { wallet_id, arn, public_key }
 }
 
 fn creation(wallet: Wallet) -> CreationPermit {

@@ -1,0 +1,154 @@
+//! What a command line may hold, each with its bounds, so that a wrong value is told before anything is sent.
+
+use std::io::Read;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::error::ClientError;
+use crate::ids::{IdError, KeyArn, WalletId};
+use crate::keys::Digest32;
+
+/// Longest text that is read from standard input: what the daemon takes as one message.
+const MAX_STDIN_BYTES: u64 = 4 << 20;
+
+/// Names of assets, networks and methods, which only the daemon knows: 1..64 printable ASCII characters without spaces.
+pub fn name(text: &str) -> Result<String, IdError> {
+    const MAX: usize = 64;
+    let got = text.chars().count();
+    if got == 0 || got > MAX {
+        return Err(IdError::Length { min: 1, max: MAX, got });
+    }
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(IdError::Characters { allowed: "printable ASCII without spaces" });
+    }
+    Ok(text.to_owned())
+}
+
+/// A key by its own name or its wallet's.
+#[derive(Debug, Clone)]
+pub enum KeyName {
+    Arn(KeyArn),
+    Wallet(WalletId),
+}
+
+impl FromStr for KeyName {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        const FORM: IdError = IdError::Form { expected: "a wallet id (a version 7 UUID), or the ARN of a KMS key" };
+        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { text.parse().map(Self::Wallet).map_err(|_| FORM) }
+    }
+}
+
+/// A value given on the command line, or `-` for standard input.
+#[derive(Debug, Clone)]
+pub enum Given<T> {
+    Here(T),
+    Stdin,
+}
+
+impl<T: FromStr> FromStr for Given<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text == "-" { Ok(Self::Stdin) } else { text.parse().map(Self::Here) }
+    }
+}
+
+impl<T> Given<T>
+where
+    T: FromStr + Clone,
+    T::Err: std::fmt::Display,
+{
+    /// The value, read from standard input if that is where it is.
+    ///
+    /// # Errors
+    /// [`ClientError::Input`] with `what`, [`ClientError::Unreadable`].
+    pub fn take(&self, what: &'static str) -> Result<T, ClientError> {
+        match self {
+            Self::Here(value) => Ok(value.clone()),
+            Self::Stdin => {
+                let mut bytes = Vec::new();
+                let limit = MAX_STDIN_BYTES.saturating_add(1);
+                let read = std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(ClientError::Unreadable)?;
+                if u64::try_from(read).is_ok_and(|read| read > MAX_STDIN_BYTES) {
+                    return Err(ClientError::input(what, "on standard input is longer than 4 MiB"));
+                }
+                let text =
+                    String::from_utf8(bytes).map_err(|_| ClientError::input(what, "on standard input is not UTF-8 text"))?;
+                text.trim().parse().map_err(|error| ClientError::input(what, error))
+            }
+        }
+    }
+}
+
+/// A digest to sign.
+pub type GivenDigest = Given<Digest32>;
+
+/// The parameters of a method: an object or an array, its text as it was given.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Params(Box<RawValue>);
+
+impl Params {
+    /// No parameters.
+    pub fn none() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+}
+
+/// Why a text is no method's parameters.
+#[derive(Debug, thiserror::Error)]
+pub enum ParamsError {
+    #[error("must be JSON: {0}")]
+    Syntax(#[from] serde_json::Error),
+    #[error("must be a JSON object or array")]
+    Shape,
+}
+
+impl FromStr for Params {
+    type Err = ParamsError;
+
+    fn from_str(text: &str) -> Result<Self, ParamsError> {
+        // Read twice: a `Value` would drop a repeated key, which the daemon is to refuse.
+        match serde_json::from_str::<Value>(text)? {
+            Value::Object(_) | Value::Array(_) => Ok(Self(RawValue::from_string(text.trim().to_owned())?)),
+            _ => Err(ParamsError::Shape),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_name_parse_tells_arn_and_wallet_apart() {
+        let arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        assert!(matches!(arn.parse(), Ok(KeyName::Arn(_))));
+        assert!(matches!("0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60".parse(), Ok(KeyName::Wallet(_))));
+        assert!("arn:aws:kms:eu-central-1:111122223333:alias/mine".parse::<KeyName>().is_err());
+        assert!("1234abcd-12ab-34cd-56ef-1234567890ab".parse::<KeyName>().is_err());
+    }
+
+    #[test]
+    fn params_parse_keeps_the_text_and_takes_containers_alone() {
+        let text = r#"{"b": 1, "a": 1.0, "b": 2}"#;
+        assert_eq!(text.parse::<Params>().unwrap().0.get(), text);
+        assert!("[]".parse::<Params>().is_ok());
+        for wrong in ["", "1", "\"x\"", "null", "{", "{} {}"] {
+            assert!(wrong.parse::<Params>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn name_parse_is_bounded() {
+        assert!(name("BTC").is_ok());
+        for wrong in ["", "a b", "a\u{1b}[1m", &"x".repeat(65)] {
+            assert!(name(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

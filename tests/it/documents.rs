@@ -1,0 +1,98 @@
+//! Documents that are generated stand in the repository as they would be generated now, and what the others claim holds:
+//! every link leads somewhere, every test that is named exists, and the README's table has every network.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kmsignd::chains::networks::{NetworkDefaults, Networks};
+use kmsignd::rpc::openrpc;
+use kmsignd::wallets::lifecycle;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file below `directory` with this extension.
+fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(directory)).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(path.to_str().unwrap(), extension));
+        } else if path.extension().is_some_and(|it| it == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Every Markdown file of the project.
+fn documents() -> Vec<PathBuf> {
+    let top = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let top = top.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    top.chain(["docs", "packaging"].into_iter().flat_map(|directory| files(directory, "md"))).collect()
+}
+
+fn lifecycle_document() -> String {
+    format!(
+        "# A wallet's life\n\n\
+         Generated from `src/wallets/lifecycle.rs`; `KMSIGND_UPDATE_DOCS=1 cargo test --test it documents` writes it anew.\n\n\
+         A key signs in `CREATED` and in no other state. What is not drawn changes nothing: an event that does not apply in a \
+         state is refused.\n\n```mermaid\n{}```\n",
+        lifecycle::diagram()
+    )
+}
+
+#[test]
+fn generated_documents_are_fresh() {
+    for (path, fresh) in [("docs/api.md", openrpc::reference()), ("docs/lifecycle.md", lifecycle_document())] {
+        if std::env::var_os("KMSIGND_UPDATE_DOCS").is_some() {
+            fs::write(root().join(path), &fresh).unwrap();
+        }
+        assert!(read(path) == fresh, "{path} is stale; run KMSIGND_UPDATE_DOCS=1 cargo test --test it documents");
+    }
+}
+
+#[test]
+fn every_link_within_the_project_leads_to_a_file() {
+    for document in documents() {
+        let text = read(&document);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let file = target.split('#').next().unwrap();
+            assert!(document.parent().unwrap().join(file).exists(), "{}: there is no {target}", document.display());
+        }
+    }
+}
+
+#[test]
+fn past_signer_failures_name_tests_that_exist() {
+    let sources: String = ["src", "tests/it"].into_iter().flat_map(|directory| files(directory, "rs")).map(read).collect();
+    let functions: HashSet<&str> = sources.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+    let text = read("docs/past-signer-failures.md");
+    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() >= 3).collect();
+    assert!(named.len() > 10, "no tests were found in the table");
+    for name in named {
+        assert!(functions.contains(name), "docs/past-signer-failures.md: there is no test {name}");
+    }
+}
+
+#[test]
+fn readme_table_has_every_network() {
+    let readme = read("README.md");
+    let networks = Networks::new(&NetworkDefaults::default(), &[]).unwrap();
+    for network in networks.iter() {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {} ", network.asset())));
+        let row = row.unwrap_or_else(|| panic!("README.md: no row for {}", network.asset()));
+        assert!(row.contains(network.network()), "README.md: {network} is missing");
+        for address_type in network.address_types() {
+            assert!(row.contains(address_type.as_str()), "README.md: {address_type} of {network} is missing");
+        }
+    }
+}
