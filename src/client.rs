@@ -46,21 +46,23 @@ pub const DEFAULT_SOCKET: &str = "/run/kmsignd/kmsignd.sock";
 /// kmsign talks to kmsignd over its Unix socket. Who you are is what the kernel tells the daemon of this process; what you may do
 /// is what its policy says of that user and groups. `kmsign policy explain` asks without doing.
 #[derive(Debug, Parser)]
-#[command(name = "kmsign", version, arg_required_else_help = true, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(name = "kmsign", version, arg_required_else_help = true, disable_help_subcommand = true, subcommand_value_name = "COMMAND", after_help = EXAMPLES)]
 struct Arguments {
     /// The daemon's socket
-    #[arg(long, global = true, env = "KMSIGN_SOCKET", hide_env_values = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "KMSIGN_SOCKET", hide_env_values = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     #[arg(value_hint = clap::ValueHint::FilePath)]
     socket: PathBuf,
     /// Print each result as one line of JSON; errors too, on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// How long to wait for an answer
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     #[command(subcommand)]
     noun: Noun,
 }
+
+const GLOBAL: &str = "Options of every command";
 
 const EXAMPLES: &str = "Examples:
   kmsign wallet create --user user123 --asset ETH

@@ -168,7 +168,12 @@ impl Services {
         let description = described.result.map_err(KmsError::into_failure)?;
         let fetched = self.kms.current_public_key(arn, wallet.key_spec).await;
         request_ids.extend(fetched.request_ids);
-        let public_key = fetched.result.map_err(KmsError::into_failure)?;
+        let public_key = match fetched.result {
+            Ok(public_key) => Some(public_key),
+            // KMS shows no public key of a key that is disabled: a finding, not a failure.
+            Err(KmsError { cause: AttemptError::KeyState { .. }, .. }) => None,
+            Err(error) => return Err(error.into_failure()),
+        };
         let signature_verified = match signing {
             None => false,
             Some((permit, key)) => {
@@ -182,6 +187,6 @@ impl Services {
                 }
             }
         };
-        verification::answer(&self.networks, wallet, &description, &public_key, signature_verified, self.clock.now())
+        verification::answer(&self.networks, wallet, &description, public_key.as_ref(), signature_verified, self.clock.now())
     }
 }

@@ -51,6 +51,7 @@ impl Command {
 }
 
 impl Tail {
+    #[expect(clippy::disallowed_methods, reason = "kmsign has no runtime whose thread a sleep could hold")]
     fn run(&self, session: &mut Session) -> Result<Exit, ClientError> {
         let (mut after, mut limit) = (self.after, self.limit);
         let mut first = true;
@@ -126,20 +127,23 @@ struct Decision {
 
 impl Record {
     fn line(&self) -> String {
-        let text = |member: &'_ Option<String>| member.clone().unwrap_or_else(|| "-".to_owned());
-        let effect = self.decision.as_ref().map(|decision| decision.effect.clone());
+        let effect = self.decision.as_ref().map(|decision| decision.effect.as_str());
         let uid = self.caller.as_ref().map(|caller| caller.uid.to_string());
         line([
             &self.sequence.to_string(),
             &self.at,
             &self.kind,
-            &text(&self.outcome.clone().or(effect)),
-            &text(&self.method),
-            &text(&uid),
-            &text(&self.wallet_id),
+            or_dash(self.outcome.as_deref().or(effect)),
+            or_dash(self.method.as_deref()),
+            or_dash(uid.as_deref()),
+            or_dash(self.wallet_id.as_deref()),
             self.detail.as_deref().unwrap_or_default(),
         ])
     }
+}
+
+fn or_dash(text: Option<&str>) -> &str {
+    text.unwrap_or("-")
 }
 
 #[derive(Deserialize)]

@@ -54,6 +54,7 @@ impl ClientError {
     /// The daemon's own name of the error, or one of kmsign's.
     pub fn kind(&self) -> &str {
         match self {
+            Self::NoDaemon { reason, .. } if reason.kind() == io::ErrorKind::PermissionDenied => "NO_PERMISSION",
             Self::NoDaemon { .. } => "NO_DAEMON",
             Self::TimedOut { .. } => "TIMED_OUT",
             Self::Lost(_) => "CONNECTION_LOST",

@@ -38,7 +38,8 @@ impl FromStr for KeyName {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { text.parse().map(Self::Wallet) }
+        const FORM: IdError = IdError::Form { expected: "a wallet id (a version 7 UUID), or the ARN of a KMS key" };
+        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { text.parse().map(Self::Wallet).map_err(|_| FORM) }
     }
 }
 

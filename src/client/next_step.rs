@@ -78,17 +78,9 @@ fn refused(refusal: &Refusal, attempt: &Attempt) -> Option<String> {
         None => return (refusal.text("retry") == Some("later")).then(later),
     };
     match kind {
-        Kind::ParseError | Kind::InvalidRequest => None,
-        Kind::InvalidParams => match refusal.text("field") {
-            Some("asset" | "network") => {
-                Some("the assets and networks it knows are in its configuration and docs/api.md".to_owned())
-            }
-            _ => None,
-        },
-        Kind::MethodNotFound => {
-            Some("kmsign call rpc.discover lists the methods; kmsign status tells the daemon's version".to_owned())
-        }
-        Kind::MethodNotSupported => Some("ask an Ethereum node".to_owned()),
+        // Their messages name the parameter and what it takes, or where else to ask.
+        Kind::ParseError | Kind::InvalidRequest | Kind::InvalidParams | Kind::MethodNotSupported => None,
+        Kind::MethodNotFound => Some(format!("{} lists the methods", attempt.command("call rpc.discover"))),
         Kind::Internal => Some(match refusal.text("requestId") {
             Some(id) => format!("journalctl -u kmsignd, under the request {id}"),
             None => "journalctl -u kmsignd".to_owned(),
@@ -100,20 +92,16 @@ fn refused(refusal: &Refusal, attempt: &Attempt) -> Option<String> {
         }
         Kind::ShuttingDown => Some("try again once it runs: systemctl status kmsignd".to_owned()),
         Kind::KmsOutcomeUnknown => attempt.again(),
-        Kind::TransactionRefused => refusal.text("rule").map(|rule| format!("the rule {rule} is in docs/api.md")),
+        Kind::TransactionRefused => {
+            refusal.text("rule").map(|rule| format!("the rule is {rule}; a transaction that keeps it may pass"))
+        }
         Kind::RateLimited | Kind::Overloaded => Some(later()),
         Kind::Denied => attempt.explain(),
         Kind::ApprovalRequired => Some(match refusal.text("approvalId") {
             Some(id) => format!("a second person has to approve {id}; then repeat the same command with the same id"),
             None => "a second person has to approve it; then repeat the same command with the same id".to_owned(),
         }),
-        Kind::Conflict => attempt.repeat.as_ref().map(|repeat| {
-            format!(
-                "{} {} was used for something else: repeat that exactly, or take a new one for this",
-                repeat.flag,
-                quoted(&repeat.id)
-            )
-        }),
+        Kind::Conflict => attempt.repeat.as_ref().map(|repeat| format!("take a new {}, or none to have one made", repeat.flag)),
         Kind::Frozen => Some(format!("{} shows what is frozen and why", attempt.command("status"))),
         Kind::KeyNotUsable => Some(format!("{} shows the state of each wallet", attempt.command("wallet list"))),
         Kind::KmsRefused => Some("give the daemon's AWS identity the permission that the message names".to_owned()),

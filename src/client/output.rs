@@ -23,32 +23,32 @@ pub enum Tone {
 }
 
 /// Control characters, and the invisible ones that reorder or hide text.
-fn is_unsafe(c: char) -> bool {
+fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text with its unsafe characters written out.
+/// The text with its treacherous characters written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    if !text.contains(is_treacherous) {
         return Cow::Borrowed(text);
     }
     text.chars()
         .fold(String::new(), |mut shown, c| {
-            if is_unsafe(c) {
-                shown.extend(c.escape_default());
+            if is_treacherous(c) {
+                shown.extend(c.escape_default())
             } else {
-                shown.push(c);
+                shown.push(c)
             }
             shown
         })
         .into()
 }
 
-/// JSON text as one line that a terminal can show: the same JSON, its unsafe characters escaped.
+/// JSON text as one line that a terminal can show: the same JSON, its treacherous characters escaped.
 pub fn json_line(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_unsafe) {
+    if !json.contains(is_treacherous) {
         return Cow::Borrowed(json);
     }
     let mut shown = String::with_capacity(json.len());
@@ -56,7 +56,7 @@ pub fn json_line(json: &str) -> Cow<'_, str> {
         match c {
             // Never within a string of valid JSON.
             '\n' | '\r' | '\t' => shown.push(' '),
-            c if is_unsafe(c) => {
+            c if is_treacherous(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     // Writing to a String never fails.
                     let _ = write!(shown, "\\u{unit:04x}");
@@ -91,10 +91,12 @@ pub fn yes_or_no(yes: bool) -> Cell {
     if yes { toned("yes", Tone::Good) } else { toned("no", Tone::Bad) }
 }
 
-/// Columns with a header. Nothing is cut or wrapped: an address is copied whole or not at all.
+/// Columns, with a header or without. Nothing is cut or wrapped: an address is copied whole or not at all.
 pub fn table(look: Look, header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     let mut table = bare(look);
-    table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)).collect::<Vec<_>>());
+    if !header.is_empty() {
+        table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)).collect::<Vec<_>>());
+    }
     finish(table, rows)
 }
 
@@ -176,7 +178,7 @@ mod tests {
         let value = json!({ "label": "a\u{7f}\u{9b}31m\u{202e}\u{e0041}", "n": 1 });
         let text = serde_json::to_string_pretty(&value).unwrap();
         let line = json_line(&text);
-        assert!(!line.contains(is_unsafe), "{line}");
+        assert!(!line.contains(is_treacherous), "{line}");
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
     }
 

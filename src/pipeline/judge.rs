@@ -58,7 +58,8 @@ impl Services {
                 self.ask(caller, method.action, Resource::Daemon, context)
             }
             (Subject::Daemon, _) => self.ask(caller, method.action, Resource::Daemon, Context::Method(method.name)),
-            (Subject::Unknown(_), _) => self.ask(caller, Action::Read, Resource::Daemon, Context::Method(method.name)),
+            // The same question for every method, so that its answer tells nothing of the wallet.
+            (Subject::Unknown(_), _) => self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get")),
             (Subject::Wallet(wallet), Request::SignHash(_)) => {
                 let spend = Spend::raw(method.name, self.clock.now());
                 with_facts(wallet, &self.networks, |facts| {
@@ -83,13 +84,21 @@ impl Services {
         self.policy().decide(&Question { principal, action, resource, context })
     }
 
-    /// A caller that may read here, but not this wallet, hears what it would hear if there were none. One that may read
-    /// nothing hears DENIED for every wallet, there or not.
+    /// A caller that may not read this wallet hears what it would hear if there were none: one that may read here, that there is
+    /// none; one that may read nothing, that it may not read.
     pub(super) fn told_instead(&self, caller: &Caller, request: &Request, subject: &Subject) -> Option<Failure> {
         let Subject::Wallet(wallet) = subject else { return None };
-        let may_read_here = || self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get")).is_allowed();
-        (!self.may_read(caller, wallet) && may_read_here()).then(|| unknown(request.selector_name()))
+        if self.may_read(caller, wallet) {
+            return None;
+        }
+        let reading = self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get"));
+        Some(if reading.is_allowed() { unknown(request.selector_name()) } else { denied(&reading) })
     }
+}
+
+/// What a denied caller is told, if it may know what it asked about.
+pub fn denied(decision: &Decision) -> Failure {
+    Failure::Denied { reason: decision.reason(), policy_id: decision.forbidden_by().map(ToOwned::to_owned) }
 }
 
 fn facts(request: &Request, subject: &Subject) -> Facts {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Services;
-use super::judge::Subject;
+use super::judge::{Subject, denied};
 use crate::caller::Caller;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::policy::{Action, Context, Decision, Effect, EffectKind, Resource, Spend};
@@ -71,8 +71,8 @@ impl Services {
         if let (false, Some(failure)) = (decision.is_allowed(), self.told_instead(caller, request, &subject)) {
             return Err(failure);
         }
-        if let (true, Subject::Unknown(failure)) = (decision.is_allowed(), subject) {
-            return Err(failure);
+        if let Subject::Unknown(failure) = subject {
+            return Err(if decision.is_allowed() { failure } else { denied(&decision) });
         }
         Answer::of(&Explanation::new(explained, &decision))
     }

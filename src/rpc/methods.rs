@@ -114,7 +114,7 @@ result_types! {
     Addresses r#"{"type":"object","required":["walletId","addresses"]}"# "`{walletId, addresses: [{addressType, address}]}`";
     Validity r#"{"type":"object","required":["valid"]}"# "`{valid, addressType?, address? (canonical), reason?}`";
     Verification r#"{"type":"object","required":["walletId","keyState","publicKeyMatches","addressMatches","signatureVerified","checkedAt"]}"#
-        "`{walletId, keyState, publicKeyMatches, addressMatches, signatureVerified, checkedAt}`";
+        "`{walletId, keyState, publicKeyMatches (null if KMS shows no public key, as of a disabled key), addressMatches, signatureVerified, checkedAt}`";
     CreatedKey r#"{"type":"object","required":["kmsKeyId","walletId","address"]}"# "`{kmsKeyId, walletId, address}`";
     PublicKey r#"{"type":"object","required":["keyId","publicKey","spki","keySpec"]}"# "`{keyId, publicKey, publicKeyUncompressed?, spki (base64 DER), keySpec}`";
     Signature r#"{"type":"object","required":["keyId","signature","recoveryId","der","publicKey"]}"#

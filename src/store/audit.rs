@@ -62,9 +62,9 @@ impl Store {
         })
     }
 
-    /// Checks the whole chain. Reads every record, so it belongs in a blocking task.
+    /// Checks the whole chain up to the head that we wrote. Reads every record, so it belongs in a blocking task.
     pub fn audit_verify(&self) -> Result<Verdict, StoreError> {
-        let known = self.writer.committed_head();
+        let known = self.writer.head();
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
             let mut checker = Checker::against(known);

@@ -4,13 +4,14 @@
 //! makes them all durable. The result of a piece of work is known at once; that it is durable is known when the commit
 //! returns, and [`Pending`] keeps the two apart: a permit may be acted on before it is durable, a signature may not leave.
 //!
-//! It must never answer "durable" for what a commit did not confirm, and never stop the daemon over one failing disk.
+//! It must never answer "durable" for what a commit did not confirm, never call the store well because an empty transaction
+//! could be committed, and never stop the daemon over one failing disk.
 
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -21,23 +22,32 @@ const MAX_BATCH: usize = 512;
 /// Past this many bytes the write-ahead log is folded back into the database between two transactions.
 const WAL_LIMIT_BYTES: u64 = 16 << 20;
 
-type Work = Box<dyn FnOnce(&mut WriteTransaction<'_>) -> Box<dyn FnOnce(bool) + Send> + Send>;
+type Work = Box<dyn FnOnce(&mut WriteTransaction<'_>) -> Confirm + Send>;
+/// Tells the one who waits whether the work is durable.
+type Confirm = Box<dyn FnOnce(bool) + Send>;
 
-/// Whether the last transaction could be written, for readiness.
-pub type WriteHealth = Arc<Mutex<Result<(), String>>>;
+/// What others may know of the thread.
+struct State {
+    /// Whether the last transaction with anything in it could be written.
+    health: Result<(), String>,
+    /// The audit chain's head on disk.
+    head: Head,
+}
 
 /// Queues work for the writing thread. The thread ends when the last handle is dropped.
 pub struct Writer {
     queue: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
-    health: WriteHealth,
-    committed: Arc<Mutex<Head>>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What a piece of work sees: the open transaction and the head of the audit chain within it.
 pub struct WriteTransaction<'a> {
     pub connection: &'a Connection,
     pub head: &'a mut Head,
+    state: &'a Mutex<State>,
+    /// Some work has changed the database.
+    wrote: &'a mut bool,
 }
 
 /// The answer to a piece of work: its result now, its durability later.
@@ -84,11 +94,10 @@ impl Writer {
     /// Starts the thread. `head` is the audit chain's head as the database has it.
     pub fn start(connection: Connection, head: Head) -> std::io::Result<Self> {
         let (queue, work) = mpsc::channel();
-        let health: WriteHealth = Arc::new(Mutex::new(Ok(())));
-        let committed = Arc::new(Mutex::new(head.clone()));
-        let writing = WritingThread { connection, head, health: Arc::clone(&health), committed: Arc::clone(&committed) };
+        let state = Arc::new(Mutex::new(State { health: Ok(()), head: head.clone() }));
+        let writing = WritingThread { connection, head, state: Arc::clone(&state) };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writing.run(&work))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), health, committed })
+        Ok(Self { queue: Some(queue), thread: Some(thread), state })
     }
 
     /// Queues `work`. If it returns an error, all it wrote is undone and the rest of its transaction goes on.
@@ -115,14 +124,14 @@ impl Writer {
         Pending { result, durable: Durable(durable) }
     }
 
-    /// The audit chain's head as this process last made it durable: what the file must still say.
-    pub fn committed_head(&self) -> Head {
-        self.committed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
     /// Why the last transaction could not be written, if it could not.
     pub fn health(&self) -> Result<(), String> {
-        self.health.lock().map_or_else(|_| Err("the writer's health is unknown".to_owned()), |health| health.clone())
+        lock(&self.state).health.clone()
+    }
+
+    /// The audit chain's head on disk: what a reader that starts now must find at least.
+    pub fn head(&self) -> Head {
+        lock(&self.state).head.clone()
     }
 }
 
@@ -136,27 +145,42 @@ impl Drop for Writer {
     }
 }
 
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs `work` so that an error undoes exactly its own writes, the chain's head included.
 fn in_savepoint<T>(
     transaction: &mut WriteTransaction<'_>,
     work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let head_before = transaction.head.clone();
+    let (head_before, changes_before) = (transaction.head.clone(), transaction.connection.total_changes());
     transaction.connection.prepare_cached("SAVEPOINT work")?.execute([])?;
     let result = work(transaction);
-    if result.is_err() {
-        *transaction.head = head_before;
-        transaction.connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
+    match &result {
+        Ok(_) => *transaction.wrote |= transaction.connection.total_changes() != changes_before,
+        Err(error) => {
+            *transaction.head = head_before;
+            // Known before the caller hears of it.
+            if let StoreError::Sqlite(error) = error
+                && error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation)
+            {
+                lock(transaction.state).health = Err(error.to_string());
+            }
+            transaction.connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
+        }
     }
     transaction.connection.prepare_cached("RELEASE work")?.execute([])?;
     result
 }
 
+/// Whether a committed transaction had anything in it.
+struct Wrote(bool);
+
 struct WritingThread {
     connection: Connection,
     head: Head,
-    committed: Arc<Mutex<Head>>,
-    health: WriteHealth,
+    state: Arc<Mutex<State>>,
 }
 
 impl WritingThread {
@@ -169,20 +193,21 @@ impl WritingThread {
 
     fn write_batch(&mut self, first: Work, queue: &mpsc::Receiver<Work>) {
         let head_before = self.head.clone();
-        let mut confirmations = Vec::new();
-        let written = self.transaction(first, queue, &mut confirmations);
-        if let Err(error) = &written {
-            self.head = head_before;
-            tracing::error!(%error, "the store could not be written; nothing of this transaction is released");
-        }
-        if let Ok(mut health) = self.health.lock() {
-            *health = written.as_ref().copied().map_err(ToString::to_string);
-        }
-        if written.is_ok() {
-            if let Ok(mut committed) = self.committed.lock() {
-                committed.clone_from(&self.head);
+        let (mut next, mut confirmations) = (Some(first), Vec::new());
+        let written = self.transaction(&mut next, queue, &mut confirmations);
+        let mut state = lock(&self.state);
+        match &written {
+            Ok(Wrote(true)) => *state = State { health: Ok(()), head: self.head.clone() },
+            // Nothing was written, so nothing was learnt.
+            Ok(Wrote(false)) => {}
+            Err(error) => {
+                self.head = head_before;
+                state.health = Err(error.to_string());
+                tracing::error!(%error, "the store could not be written; nothing of this transaction is released");
             }
-        } else if confirmations.is_empty() {
+        }
+        drop(state);
+        if written.is_err() && confirmations.is_empty() {
             // No transaction could even be opened, and each try may wait long for a lock: what is queued fails now, not in turn.
             while queue.try_recv().is_ok() {}
         }
@@ -191,21 +216,28 @@ impl WritingThread {
         }
     }
 
+    /// Does the work in `next` and what is queued. Work for which there was no transaction stays in `next`: dropped there, its
+    /// caller hears that the store is closed to it.
     fn transaction(
         &mut self,
-        first: Work,
+        next: &mut Option<Work>,
         queue: &mpsc::Receiver<Work>,
-        confirmations: &mut Vec<Box<dyn FnOnce(bool) + Send>>,
-    ) -> Result<(), StoreError> {
+        confirmations: &mut Vec<Confirm>,
+    ) -> Result<Wrote, StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut next = Some(first);
-        while let Some(work) = next {
-            let mut view = WriteTransaction { connection: &transaction, head: &mut self.head };
+        let mut wrote = false;
+        while let Some(work) = next.take() {
+            let mut view =
+                WriteTransaction { connection: &transaction, head: &mut self.head, state: &self.state, wrote: &mut wrote };
             confirmations.push(work(&mut view));
-            next = if confirmations.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
+            // SQLite ends a transaction by itself over a full or failing disk; what came after would be committed alone.
+            if transaction.is_autocommit() {
+                return Err(StoreError::NotDurable);
+            }
+            *next = if confirmations.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
         }
         transaction.commit()?;
-        Ok(())
+        Ok(Wrote(wrote))
     }
 
     /// Folds the write-ahead log back once it is large. A busy reader makes this do less, never fail a write.

@@ -22,8 +22,8 @@ struct Verification<'a> {
     wallet_id: WalletId,
     /// KMS's own word.
     key_state: &'a str,
-    /// KMS's public key is the pinned one.
-    public_key_matches: bool,
+    /// KMS's public key is the pinned one; null if KMS shows none, as of a disabled key.
+    public_key_matches: Option<bool>,
     /// The pinned public key re-derives the address.
     address_matches: bool,
     /// A signature over a challenge verified. False where the wallet's state lets nothing be signed.
@@ -53,18 +53,17 @@ pub fn answer(
     networks: &Networks,
     wallet: &Wallet,
     description: &KeyDescription,
-    current: &PublicKey,
+    current: Option<&PublicKey>,
     signature_verified: bool,
     now: Timestamp,
 ) -> Result<Answer, Failure> {
-    let address = networks
-        .resolve(&wallet.asset, Some(&wallet.network))
-        .ok()
-        .and_then(|network| derive_address(&network, wallet.address_type, current).ok());
+    let network = networks.resolve(&wallet.asset, Some(&wallet.network)).ok();
+    let pinned = wallet.public_key.as_ref().and_then(|pinned| pinned.open().ok());
+    let address = network.zip(pinned).and_then(|(network, pinned)| derive_address(&network, wallet.address_type, &pinned).ok());
     Answer::of(&Verification {
         wallet_id: wallet.wallet_id,
         key_state: &description.key_state,
-        public_key_matches: wallet.public_key.as_ref().is_some_and(|pinned| pinned.open().as_ref() == Ok(current)),
+        public_key_matches: current.map(|current| pinned.as_ref() == Some(current)),
         address_matches: address.is_some_and(|address| wallet.address.as_deref() == Some(address.as_str())),
         signature_verified,
         checked_at: now,

@@ -4,10 +4,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use clap::Command;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use kmsignd::cli::{Cli, EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE};
 use kmsignd::client::{self, DEFAULT_SOCKET, Exit};
 
 #[test]
@@ -37,8 +38,38 @@ fn man_page_of_kmsign_is_as_its_definitions() {
 }
 
 #[test]
-fn completions_of_kmsign_are_as_its_definitions() {
+fn man_page_of_kmsignd_is_as_its_definitions() {
+    let mut page = man_page(Cli::command(), "8", "kmsignd");
+    page.push_str(&section("EXIT STATUS", |roff| {
+        let codes = [
+            (0, "Stopped as asked, or everything that was checked is good."),
+            (EX_UNAVAILABLE, "It could not start: the socket, the store or KMS's client."),
+            (EX_SOFTWARE, "The demo did not come out as it should."),
+            (EX_CONFIG, "Configuration or policy is wrong."),
+        ];
+        for (code, meaning) in codes {
+            roff.control("TP", []).text([bold(code.to_string())]).text([roman(meaning)]);
+        }
+    }));
+    page.push_str(&section("FILES", |roff| {
+        let files = [
+            ("/etc/kmsignd/kmsignd.toml", "The configuration."),
+            ("/etc/kmsignd/policy.d/*.cedar", "The policies, all of which are in force."),
+            ("/var/lib/kmsignd/kmsignd.db", "Wallets, audit and stored answers."),
+            (DEFAULT_SOCKET, "The socket."),
+        ];
+        for (path, meaning) in files {
+            roff.control("TP", []).text([bold(path)]).text([roman(meaning)]);
+        }
+    }));
+    page.push_str(&see_also("kmsign", "1"));
+    assert_current("man/kmsignd.8", &page);
+}
+
+#[test]
+fn completions_are_as_the_definitions() {
     assert_completions(client::command());
+    assert_completions(Cli::command());
 }
 
 fn assert_completions(mut command: Command) {
@@ -54,7 +85,7 @@ fn assert_completions(mut command: Command) {
 
 /// One page for the whole program: its own options, then every command in full, so that one search finds everything.
 fn man_page(command: Command, number: &str, manual: &str) -> String {
-    let mut command = command;
+    let mut command = command.disable_help_subcommand(true).subcommand_value_name("COMMAND");
     command.build();
     let source = format!("{} {}", command.get_name(), command.get_version().unwrap());
     let title = command.get_name().to_uppercase();
@@ -70,8 +101,9 @@ fn man_page(command: Command, number: &str, manual: &str) -> String {
         page.push_str(&body(&program, render));
     }
     page.push_str(".SH COMMANDS\n");
-    for leaf in leaves(&command) {
+    for mut leaf in leaves(&command) {
         let name = leaf.get_bin_name().unwrap().to_owned();
+        let usage = leaf.render_usage().to_string();
         let about = leaf.get_long_about().or(leaf.get_about()).unwrap().to_string();
         let examples = leaf.get_after_help().map(ToString::to_string);
         let own = leaf.mut_args(|argument| {
@@ -81,9 +113,7 @@ fn man_page(command: Command, number: &str, manual: &str) -> String {
         let has_options = own.get_arguments().any(|argument| !argument.is_hide_set());
         let man = Man::new(own);
         writeln!(page, ".SS \"{name}\"").unwrap();
-        page.push_str(&without_heading(&body(&man, Man::render_synopsis_section)));
-        page.push_str(".PP\n");
-        page.push_str(&paragraphs(&about));
+        page.push_str(&paragraphs(&format!("{}\n\n{about}", usage.trim_start_matches("Usage: "))));
         if has_options {
             page.push_str(&without_heading(&body(&man, Man::render_options_section)));
         }

@@ -9,18 +9,27 @@
     reason = "tests fail by panicking and set their own scene; clippy.toml's exceptions do not reach all of an integration test"
 )]
 
+mod harness;
+mod method_examples;
+
 mod addresses;
 mod architecture;
+mod audit;
 mod caller;
 mod client;
 mod client_documents;
+mod compile_fail;
 mod configuration;
 mod documents;
 mod kms_conformance;
 mod kms_emulator;
 mod policy;
+mod policy_roles;
+mod request_id;
+mod signing;
 mod transport;
 mod verification;
+mod wallets;
 
 /// Says that a test, or a part of one, can't run here; where everything must run, that is a failure.
 #[expect(clippy::explicit_write, reason = "libtest captures what eprintln writes")]

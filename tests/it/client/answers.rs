@@ -256,7 +256,42 @@ fn reads_show_what_the_daemon_says() {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line:?}");
         shown.push_str(&format!("{} {}\n{}\n", fake.calls()[0].0, fake.calls()[0].1, ran.out));
     }
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    wallet_addresses {"walletId":"0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60"}
+    TYPE         ADDRESS
+    p2wpkh       bc1q
+    p2sh-p2wpkh  3J
+
+    kms_getPublicKey {"keyId":"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+    key         arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+    key spec    ECC_SECG_P256K1
+    public key  02
+    spki        MFYw
+
+    address_validate {"asset":"ETH","address":"0x1","network":"sepolia"}
+    verdict       valid
+    address       0x1
+    address type  eip55
+
+    audit_verify {}
+    chain    holds
+    records  9
+    head     9 aa
+
+    policy_explain {"method":"wallet_list","params":{"limit":1}}
+    decision     allow
+    by policies  use
+    method       wallet_list
+    action       read
+    effects      -
+
+    admin_reload {}
+    policy digest  ff
+    socket.path    after a restart
+
+    eth_chainId null
+    "0x1"
+    "#);
 }
 
 #[test]
@@ -264,7 +299,11 @@ fn audit_tail_prints_lines_in_fixed_columns() {
     let fake = Fake::answering(|_, _| Ok(audit(&[1, 2])));
     let ran = fake.run(&["audit", "tail", "--after", "0", "--limit", "2"]);
     assert_eq!(fake.calls()[0].1, json!({ "afterSequence": 0, "limit": 2 }));
-    insta::assert_snapshot!(ran.out, @"");
+    insta::assert_snapshot!(ran.out, @r"
+    SEQUENCE  AT                        KIND      RESULT          METHOD                      UID  WALLET                                DETAIL
+           1  2026-01-15T10:30:00.123Z  intent    allow           wallet_create              1000  0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60
+           2  2026-01-15T10:30:00.456Z  start     -               -                             -  -                                     kmsignd 0.1.0
+    ");
 }
 
 #[test]

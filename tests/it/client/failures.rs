@@ -1,6 +1,7 @@
 //! Error paths: what is told, and the exit code.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -9,6 +10,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kmsignd::rpc::error_codes::{Kind, RpcError};
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 use serde_json::{Value, json};
 
 use super::{ARN, Fake, Ran, Run, WALLET_ID, kmsign};
@@ -23,7 +26,11 @@ fn no_daemon_exits_with_69_and_says_how_to_start_one() {
     let path = directory.path().join("none");
     let ran = status_of(&path);
     assert_eq!(ran.code, 69);
-    insta::assert_snapshot!(ran.err.replace(path.to_str().unwrap(), "SOCKET"), @"");
+    insta::assert_snapshot!(ran.err.replace(path.to_str().unwrap(), "SOCKET"), @r"
+    error: kmsignd cannot be reached at SOCKET: No such file or directory (os error 2) [NO_DAEMON]
+      next: is kmsignd running? systemctl status kmsignd; to try it without installing: kmsignd dev
+      next: a daemon elsewhere is named by --socket PATH or KMSIGN_SOCKET
+    ");
 
     let stale = directory.path().join("stale");
     drop(UnixListener::bind(&stale).unwrap());
@@ -49,7 +56,7 @@ fn a_socket_that_lets_nobody_in_exits_with_77_and_names_the_group() {
     }
     let ran = command.arg("--socket").arg(at("s")).arg("status").ran();
     assert_eq!(ran.code, 77, "{}", ran.err);
-    assert!(ran.err.contains("NO_DAEMON") && ran.err.contains("members of the group"), "{}", ran.err);
+    assert!(ran.err.contains("NO_PERMISSION") && ran.err.contains("members of the group"), "{}", ran.err);
 }
 
 #[test]
@@ -107,15 +114,40 @@ fn silence_ends_at_the_timeout() {
     let ran = fake.run(&["--timeout", "1", "key", "sign", ARN, &"ab".repeat(32), "--request-id", "r"]);
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(ran.code, 75);
-    insta::assert_snapshot!(fake.without_path(&ran.err).replace(env!("CARGO_BIN_EXE_kmsign"), "kmsign"), @"");
+    insta::assert_snapshot!(fake.without_path(&ran.err).replace(env!("CARGO_BIN_EXE_kmsign"), "kmsign"), @r"
+    error: kmsignd did not answer within 1 s [TIMED_OUT]
+      next: it may have happened, so repeat exactly this: kmsign --socket SOCKET --timeout 1 key sign arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab abababababababababababababababababababababababababababababababab --request-id r
+      next: if KMS is slow, wait longer with --timeout SECONDS
+    ");
+}
+
+#[test]
+fn a_full_queue_of_connections_ends_at_the_timeout() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let address = UnixAddr::new(&path).unwrap();
+    let socket = |flags| socket::socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+    let listener = socket(SockFlag::empty());
+    socket::bind(listener.as_raw_fd(), &address).unwrap();
+    socket::listen(&listener, Backlog::new(1).unwrap()).unwrap();
+    let mut queued = Vec::new();
+    let full = loop {
+        queued.push(socket(SockFlag::SOCK_NONBLOCK));
+        if let Err(errno) = socket::connect(queued.last().unwrap().as_raw_fd(), &address) {
+            break errno;
+        }
+    };
+    assert_eq!(full, Errno::EAGAIN);
+    let ran = kmsign().arg("--socket").arg(&path).args(["--timeout", "1", "status"]).ran();
+    assert_eq!(ran.code, 75, "{}", ran.err);
 }
 
 #[test]
 fn a_trickle_ends_at_the_timeout_too() {
     let fake = Fake::start(|_, stream| {
-        while stream.write_all(b" ").is_ok() {
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
+        // One byte for each 50 ms in which the client does not hang up.
+        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        while stream.write_all(b" ").is_ok() && !matches!(stream.read(&mut [0]), Ok(0)) {}
         false
     });
     let ran = fake.run(&["--timeout", "1", "status"]);
@@ -140,7 +172,10 @@ fn an_error_without_an_id_is_told() {
     });
     let ran = fake.run(&["status"]);
     assert_eq!(ran.code, 75);
-    insta::assert_snapshot!(ran.err, @"");
+    insta::assert_snapshot!(ran.err, @r"
+    error: too many connections [OVERLOADED]
+      next: try again in 100 ms
+    ");
 }
 
 #[test]
@@ -159,9 +194,34 @@ fn every_kind_of_error_has_its_exit_code_and_its_next_step() {
         let err = fake.without_path(&ran.err).replace(env!("CARGO_BIN_EXE_kmsign"), "kmsign");
         assert!(err.starts_with(&format!("error: what happened [{}]\n", kind.as_str())), "{err}");
         let next: Vec<_> = err.lines().skip(1).map(|line| line.trim_start().trim_start_matches("next: ")).collect();
-        table.push_str(&format!("{} {} {}\n", ran.code, kind.as_str(), next.join(" | ")));
+        let row = format!("{} {} {}", ran.code, kind.as_str(), next.join(" | "));
+        table.push_str(row.trim_end());
+        table.push('\n');
     }
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r#"
+    65 PARSE_ERROR
+    65 INVALID_REQUEST
+    64 METHOD_NOT_FOUND kmsign --socket SOCKET call rpc.discover lists the methods
+    65 INVALID_PARAMS
+    70 INTERNAL journalctl -u kmsignd, under the request r9
+    1 NOT_FOUND kmsign --socket SOCKET wallet list
+    69 KMS_UNAVAILABLE try again in 250 ms; is KMS well? kmsign --socket SOCKET status
+    69 STORE_UNAVAILABLE is the disk full? systemctl status kmsignd; journalctl -u kmsignd
+    69 AUDIT_UNAVAILABLE is the disk full? systemctl status kmsignd; journalctl -u kmsignd
+    75 SHUTTING_DOWN try again once it runs: systemctl status kmsignd
+    75 KMS_OUTCOME_UNKNOWN it may have happened, so repeat exactly this: kmsign --socket SOCKET key sign arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab abababababababababababababababababababababababababababababababab --request-id r
+    1 TRANSACTION_REFUSED the rule is max_fee; a transaction that keeps it may pass
+    64 METHOD_NOT_SUPPORTED
+    75 RATE_LIMITED try again in 250 ms
+    75 OVERLOADED try again in 250 ms
+    77 DENIED kmsign --socket SOCKET policy explain kms_signTransactionHash '{"keyId":"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab","transactionHash":"abababababababababababababababababababababababababababababababab","requestId":"r"}'
+    75 APPROVAL_REQUIRED a second person has to approve a1; then repeat the same command with the same id
+    1 CONFLICT take a new --request-id, or none to have one made
+    75 FROZEN kmsign --socket SOCKET status shows what is frozen and why
+    1 KEY_NOT_USABLE kmsign --socket SOCKET wallet list shows the state of each wallet
+    1 KMS_REFUSED give the daemon's AWS identity the permission that the message names
+    70 SIGNATURE_INVALID do not repeat it; tell who runs the daemon at once
+    "#);
 }
 
 #[test]

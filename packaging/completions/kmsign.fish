@@ -1,0 +1,160 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_kmsign_global_optspecs
+    string join \n socket= json timeout= h/help V/version
+end
+
+function __fish_kmsign_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_kmsign_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_kmsign_using_subcommand
+    set -l cmd (__fish_kmsign_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c kmsign -n "__fish_kmsign_needs_command" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_needs_command" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_needs_command" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_needs_command" -s V -l version -d 'Print version'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "wallet" -d 'Make wallets and look at them'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "key" -d 'Public keys, and signatures over digests'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "address" -d 'Check addresses'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "policy" -d 'Ask what the policy says'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "audit" -d 'Read and check the audit'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "status" -d 'How the daemon is: ready or why not, KMS, store, policy, wallets'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "admin" -d 'Operate the daemon'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "call" -d 'Call any method of the API, and print its result as JSON'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "create" -d 'Make a KMS key and the wallet that it is for'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "get" -d 'Show one wallet, by its id, its key\'s ARN or its address'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "list" -d 'List wallets in the order of their creation'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "addresses" -d 'Show every form of a wallet\'s address'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "verify" -d 'Have KMS prove that a wallet still is what the store says'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l user -d 'The exchange\'s user' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l asset -d 'The ticker, such as BTC, ETH or POL' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l network -d 'One of the asset\'s networks [default: as the daemon is configured]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l address-type -d 'The address\'s form [default: the asset\'s]' -r -f -a "p2wpkh\t''
+p2sh-p2wpkh\t''
+p2pkh\t''
+eip55\t''"
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l label -d 'A text for people' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l idempotency-key -d 'Makes a repetition return the same wallet [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from get" -l asset -d 'Tells apart wallets that share an address' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from get" -l network -d 'Tells apart wallets that share an address' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from get" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from get" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from get" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l user -d 'Only this user\'s' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l asset -d 'Only of this asset' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l network -d 'Only of this network of the asset' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l status -d 'Only in this state' -r -f -a "PENDING\t''
+CREATED\t''
+DISABLED\t''
+PENDING_DELETION\t''
+DELETED\t''
+FAILED\t''"
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l limit -d 'How many to look at, 1 to 1000' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l all -d 'List them all; with --json a line for each thousand'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from addresses" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from addresses" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from addresses" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from addresses" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -f -a "public" -d 'Show the public key that the daemon pinned'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -f -a "sign" -d 'Sign 32 bytes as they are'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l request-id -d 'Makes a repetition return the same signature [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -f -a "validate" -d 'Tell whether coins of an asset can be sent to an address'
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and __fish_seen_subcommand_from validate" -l network -d 'One of the asset\'s networks [default: as the daemon is configured]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and __fish_seen_subcommand_from validate" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and __fish_seen_subcommand_from validate" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and __fish_seen_subcommand_from validate" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand address; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and not __fish_seen_subcommand_from explain" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and not __fish_seen_subcommand_from explain" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and not __fish_seen_subcommand_from explain" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and not __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and not __fish_seen_subcommand_from explain" -f -a "explain" -d 'Tell what the policy says of a call, without making it'
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and __fish_seen_subcommand_from explain" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and __fish_seen_subcommand_from explain" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and __fish_seen_subcommand_from explain" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand policy; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and not __fish_seen_subcommand_from tail verify" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and not __fish_seen_subcommand_from tail verify" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and not __fish_seen_subcommand_from tail verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and not __fish_seen_subcommand_from tail verify" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and not __fish_seen_subcommand_from tail verify" -f -a "tail" -d 'Show audit records, the last ones or those after a sequence, oldest first'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and not __fish_seen_subcommand_from tail verify" -f -a "verify" -d 'Check the hash chain over the whole audit'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -l after -d 'Only records after this sequence' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -l limit -d 'How many at most, 1 to 1000' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -l follow -d 'Go on with new records as they come; with --json a line for each batch'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from tail" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand status" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand status" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand status" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand status" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and not __fish_seen_subcommand_from reload" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and not __fish_seen_subcommand_from reload" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and not __fish_seen_subcommand_from reload" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and not __fish_seen_subcommand_from reload" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and not __fish_seen_subcommand_from reload" -f -a "reload" -d 'Read configuration and policy again; a bad file changes nothing'
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and __fish_seen_subcommand_from reload" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and __fish_seen_subcommand_from reload" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and __fish_seen_subcommand_from reload" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand admin; and __fish_seen_subcommand_from reload" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand call" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand call" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand call" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand call" -s h -l help -d 'Print help'

@@ -1,0 +1,11 @@
+//! An answer is made of a signature that verified.
+use kmsignd::ids::KeyArn;
+use kmsignd::keys::PublicKey;
+use kmsignd::kms::RawSignature;
+use kmsignd::wallets::sign;
+
+fn release(key: &KeyArn, public_key: &PublicKey, raw: RawSignature) {
+    let _ = sign::answer(key, public_key, raw);
+}
+
+fn main() {}

@@ -1,0 +1,51 @@
+//! A good call of every method, and the action that the API contract gives it. A method without a row fails the tests that
+//! go through the table.
+
+use kmsignd::rpc::methods::METHODS;
+use serde_json::{Value, json};
+
+/// What the calls are about: an ETH wallet that can sign.
+pub struct Fixture {
+    pub wallet_id: Value,
+    pub key_id: Value,
+    pub address: Value,
+}
+
+impl Fixture {
+    /// Of a wallet as wallet_create answers it.
+    pub fn of(wallet: &Value) -> Self {
+        let member = |name: &str| wallet[name].clone();
+        Self { wallet_id: member("walletId"), key_id: member("kmsKeyId"), address: member("address") }
+    }
+}
+
+pub const DIGEST: &str = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4";
+
+/// Method, action, and parameters by name that it accepts.
+pub fn examples(fixture: &Fixture) -> Vec<(&'static str, &'static str, Value)> {
+    let Fixture { wallet_id, key_id, address } = fixture;
+    let examples = vec![
+        ("wallet_create", "create", json!({ "userId": "user123", "asset": "BTC" })),
+        ("wallet_get", "read", json!({ "walletId": wallet_id })),
+        ("wallet_list", "read", json!({})),
+        ("wallet_addresses", "read", json!({ "walletId": wallet_id })),
+        ("wallet_verify", "administer", json!({ "walletId": wallet_id })),
+        ("address_validate", "read", json!({ "asset": "ETH", "address": address })),
+        ("kms_createKey", "create", json!({ "userId": "user123", "asset": "ETH" })),
+        ("kms_getPublicKey", "read", json!({ "keyId": key_id })),
+        ("kms_signTransactionHash", "signRaw", json!({ "keyId": key_id, "transactionHash": DIGEST })),
+        ("eth_accounts", "read", json!({})),
+        ("eth_chainId", "read", json!({})),
+        ("web3_clientVersion", "read", json!({})),
+        ("policy_explain", "read", json!({ "method": "eth_accounts" })),
+        ("audit_tail", "audit", json!({})),
+        ("audit_verify", "audit", json!({})),
+        ("admin_status", "read", json!({})),
+        ("admin_reload", "administer", json!({})),
+        ("rpc.discover", "read", json!({})),
+    ];
+    for method in METHODS {
+        assert!(examples.iter().any(|(name, ..)| *name == method.name), "{} has no example here", method.name);
+    }
+    examples
+}
