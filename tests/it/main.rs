@@ -36,9 +36,9 @@ mod verification;
 mod wallets;
 
 /// Says that a test, or a part of one, can't run here; where everything must run, that is a failure.
+#[expect(clippy::explicit_write, reason = "libtest captures what eprintln writes")]
 fn skipped(what: &str, why: &str) {
     use std::io::Write as _;
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{what}: {why}");
-    // Past libtest's capture.
     writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
 }
