@@ -105,7 +105,7 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    metrics::install();
+    metrics::install(METHODS.iter().map(|method| method.name));
     let background = background::start(&services);
     let server = Server::new(module(&services)?, mode, limits, hooks(&services));
     let stopping = until_stopped(Arc::clone(&services), stop)?;

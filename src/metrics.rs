@@ -1,14 +1,16 @@
 //! Every metric: its name, help, unit and labels. Labels are enums only, so their number is bounded.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::kms::{AttemptError, Operation};
 use crate::outcome::Outcome;
 
+const SUCCESS: &str = "success";
 const REQUESTS: &str = "kmsignd_requests_total";
 const REQUEST_SECONDS: &str = "kmsignd_request_duration_seconds";
 const REFUSED: &str = "kmsignd_requests_refused_total";
@@ -17,9 +19,17 @@ const KMS_SECONDS: &str = "kmsignd_kms_attempt_duration_seconds";
 const CONNECTIONS: &str = "kmsignd_connections";
 
 static EXPORTER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+static BY_METHOD: OnceLock<HashMap<&'static str, OfMethod>> = OnceLock::new();
 
-/// Starts collecting. Without it (or if another collector is installed in this process) every call below does nothing.
-pub fn install() {
+/// What every answered request touches, looked up once.
+struct OfMethod {
+    succeeded: Counter,
+    seconds: Histogram,
+}
+
+/// Starts collecting for these methods. Without it (or if another collector is installed in this process) every call below
+/// does nothing.
+pub fn install(methods: impl Iterator<Item = &'static str>) {
     EXPORTER.get_or_init(|| {
         let seconds = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
         let handle = PrometheusBuilder::new().set_buckets(&seconds).ok()?.install_recorder().ok()?;
@@ -31,6 +41,11 @@ pub fn install() {
         describe_gauge!(CONNECTIONS, Unit::Count, "Open connections on the socket");
         Some(handle)
     });
+    let of_method = |method| {
+        let succeeded = counter!(REQUESTS, "method" => method, "outcome" => SUCCESS);
+        (method, OfMethod { succeeded, seconds: histogram!(REQUEST_SECONDS, "method" => method) })
+    };
+    BY_METHOD.get_or_init(|| methods.map(of_method).collect());
 }
 
 /// The Prometheus text of `/metrics`.
@@ -46,9 +61,12 @@ pub(crate) fn fold_samples() {
 }
 
 pub(crate) fn request(method: &'static str, outcome: &Outcome, took: Duration) {
-    let outcome = outcome.as_ref().err().map_or("success", |failure| failure.kind());
-    counter!(REQUESTS, "method" => method, "outcome" => outcome).increment(1);
-    histogram!(REQUEST_SECONDS, "method" => method).record(took.as_secs_f64());
+    let Some(OfMethod { succeeded, seconds }) = BY_METHOD.get().and_then(|methods| methods.get(method)) else { return };
+    match outcome {
+        Ok(_) => succeeded.increment(1),
+        Err(failure) => counter!(REQUESTS, "method" => method, "outcome" => failure.kind()).increment(1),
+    }
+    seconds.record(took.as_secs_f64());
 }
 
 pub(crate) fn refused(kind: &'static str) {
