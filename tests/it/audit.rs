@@ -157,7 +157,10 @@ fn audit_verify_after_tampering_names_the_first_bad_record() {
         ("UPDATE audit SET sequence = 99 WHERE sequence = 7", 7),
         ("DELETE FROM audit WHERE sequence = 5", 5),
         ("DELETE FROM audit WHERE sequence = 1", 1),
-        ("UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 6), hash = (SELECT hash FROM audit WHERE sequence = 6) WHERE sequence = 2", 2),
+        (
+            "UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 6), hash = (SELECT hash FROM audit WHERE sequence = 6) WHERE sequence = 2",
+            2,
+        ),
         ("UPDATE audit SET record = replace(record, 'outcome', 'refusal') WHERE sequence = 7", 7),
         ("INSERT INTO audit VALUES (8, '{}', zeroblob(32))", 8),
     ];
@@ -185,7 +188,10 @@ fn audit_verify_after_tampering_names_the_first_bad_record() {
 fn audit_verify_after_the_last_record_was_cut_off_beside_the_daemon_finds_the_gap() {
     let daemon = Daemon::start();
     daemon.wallet("BTC");
-    daemon.database().execute_batch("PRAGMA foreign_keys = off; DROP TRIGGER audit_is_not_deleted; DELETE FROM audit WHERE sequence = 3").unwrap();
+    daemon
+        .database()
+        .execute_batch("PRAGMA foreign_keys = off; DROP TRIGGER audit_is_not_deleted; DELETE FROM audit WHERE sequence = 3")
+        .unwrap();
     let cut = daemon.ok("audit_verify", json!({}));
     daemon.wallet("BTC");
     let verdict = daemon.ok("audit_verify", json!({}));

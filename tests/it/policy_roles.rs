@@ -29,7 +29,9 @@ const ROLES: [(&str, u32, &[u32], &[&str]); 8] = [
 /// The packaged policy with numbers for its groups, which this machine need not have; and root, to prepare the test.
 fn packaged() -> String {
     let groups = [("kmsign", KMSIGN), ("kmsign-raw", KMSIGN_RAW), ("kmsign-admin", KMSIGN_ADMIN)];
-    groups.iter().fold(PACKAGED.to_owned(), |text, (name, gid)| text.replace(&format!("Group::\"{name}\""), &format!("Group::\"{gid}\"")))
+    groups
+        .iter()
+        .fold(PACKAGED.to_owned(), |text, (name, gid)| text.replace(&format!("Group::\"{name}\""), &format!("Group::\"{gid}\"")))
 }
 
 /// A daemon with one ETH wallet that then reads `policy`.
@@ -116,7 +118,8 @@ fn daemon_with_one_readable_wallet(more: &str) -> (Daemon, Value, Value) {
     let (readable, hidden) = (daemon.wallet("ETH"), daemon.wallet("ETH"));
     daemon.stop();
     let own = readable["walletId"].as_str().unwrap();
-    let reads = |resource: &str| format!(r#"permit (principal == User::"{ALICE}", action == Action::"read", resource == {resource});"#);
+    let reads =
+        |resource: &str| format!(r#"permit (principal == User::"{ALICE}", action == Action::"read", resource == {resource});"#);
     daemon.write_policy(&[reads(r#"Daemon::"kmsignd""#), reads(&format!(r#"Wallet::"{own}""#)), more.to_owned()].concat());
     daemon.start_again();
     daemon.open_socket_to_all();
@@ -136,7 +139,8 @@ fn calls_about(wallet: &Fixture) -> Vec<(&'static str, Value)> {
         ("kms_getPublicKey", json!({ "keyId": key_id })),
         ("kms_signTransactionHash", json!({ "keyId": key_id, "transactionHash": DIGEST })),
     ];
-    let explained = calls.clone().into_iter().map(|(method, params)| ("policy_explain", json!({ "method": method, "params": params })));
+    let explained =
+        calls.clone().into_iter().map(|(method, params)| ("policy_explain", json!({ "method": method, "params": params })));
     calls.iter().cloned().chain(explained).collect()
 }
 
@@ -192,9 +196,11 @@ fn list_wallets_and_accounts_shows_each_caller_its_own() {
         return;
     }
     let sign_own = |action: &str| {
-        format!(r#"permit (principal == User::"{BOB}", action == Action::"read", resource);
+        format!(
+            r#"permit (principal == User::"{BOB}", action == Action::"read", resource);
                    permit (principal == User::"{BOB}", action == Action::"{action}", resource)
-                   when {{ resource has userId && resource.userId == "user123" }};"#)
+                   when {{ resource has userId && resource.userId == "user123" }};"#
+        )
     };
     for action in ["sign", "signMessage", "signRaw"] {
         let (daemon, readable, hidden) = daemon_with_one_readable_wallet(&sign_own(action));

@@ -8,7 +8,8 @@ use crate::harness::{Daemon, wait_until};
 use crate::signing::{assert_signed, digest};
 
 const SIGN: &str = "kms_signTransactionHash";
-const ALL_BUT_SIGN_RAW: &str = r#"permit (principal, action, resource); forbid (principal, action == Action::"signRaw", resource);"#;
+const ALL_BUT_SIGN_RAW: &str =
+    r#"permit (principal, action, resource); forbid (principal, action == Action::"signRaw", resource);"#;
 
 fn signing(wallet: &Value, number: usize, request_id: &str) -> Value {
     json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(number), "requestId": request_id })
@@ -20,7 +21,8 @@ fn repeat_with_the_same_content_gets_the_same_bytes_even_after_a_restart() {
     let wallet = daemon.wallet("BTC");
     let spelled = |text: String| json!({ "keyId": wallet["kmsKeyId"], "transactionHash": text, "requestId": "r" });
     let hash = "ab".repeat(32);
-    let spellings = [spelled(hash.clone()), spelled(format!("0x{}", hash.to_uppercase())), json!([wallet["kmsKeyId"], hash, "r"])];
+    let spellings =
+        [spelled(hash.clone()), spelled(format!("0x{}", hash.to_uppercase())), json!([wallet["kmsKeyId"], hash, "r"])];
     let first = daemon.connect().result_text(SIGN, &spellings[0]);
     for again in 0..2 {
         for spelling in &spellings {

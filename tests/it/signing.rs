@@ -133,10 +133,8 @@ fn sign_after_a_passing_fault_of_kms_is_retried() {
 
 #[test]
 fn sign_while_kms_hangs_gives_up_within_the_operations_timeout() {
-    let daemon = Daemon::with_settings(&[
-        ("KMSIGND__KMS__ATTEMPT_TIMEOUT_MS", "700"),
-        ("KMSIGND__KMS__OPERATION_TIMEOUT_MS", "1000"),
-    ]);
+    let daemon =
+        Daemon::with_settings(&[("KMSIGND__KMS__ATTEMPT_TIMEOUT_MS", "700"), ("KMSIGND__KMS__OPERATION_TIMEOUT_MS", "1000")]);
     let wallet = daemon.wallet("BTC");
     for fault in [Fault::HangBefore, Fault::HangAfter] {
         daemon.fault(Operation::Sign, fault, 1000);

@@ -263,7 +263,10 @@ fn create_key_as_the_exchange_calls_it_answers_by_name_and_by_position() {
     for (method, params) in [("kms_createKey", named), ("createKmsKey", positional)] {
         let created = daemon.ok(method, params);
         let wallet = daemon.ok("wallet_get", json!({ "walletId": created["walletId"] }));
-        assert_eq!(created, json!({ "kmsKeyId": wallet["kmsKeyId"], "walletId": wallet["walletId"], "address": wallet["address"] }));
+        assert_eq!(
+            created,
+            json!({ "kmsKeyId": wallet["kmsKeyId"], "walletId": wallet["walletId"], "address": wallet["address"] })
+        );
         assert_eq!((&wallet["label"], &wallet["status"]), (&json!("cold store 7"), &json!("CREATED")));
     }
 }

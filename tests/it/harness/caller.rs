@@ -74,10 +74,9 @@ impl Caller {
     /// A call that fails with this kind, and as the error table says of it.
     #[track_caller]
     pub fn fails(&mut self, kind: &str, method: &str, params: Value) -> Value {
-        let error = self.call(method, params.clone()).map_or_else(
-            |error| error,
-            |result| panic!("{method} {params} should fail with {kind}, but gave {result}"),
-        );
+        let error = self
+            .call(method, params.clone())
+            .map_or_else(|error| error, |result| panic!("{method} {params} should fail with {kind}, but gave {result}"));
         assert_is(kind, &error);
         error
     }
