@@ -487,6 +487,11 @@ fn selector(fields: &Fields<'_>) -> Result<Selector, Failure> {
             .transpose()?;
         Ok(Selector::Address { address: address.to_owned(), asset: asset.map(|network| network.asset().to_owned()), network })
     };
+    if fields.text("address")?.is_none()
+        && let Some(name) = ["asset", "network"].into_iter().find(|name| fields.value(name).is_some())
+    {
+        return Err(Failure::invalid(name, "goes with an address alone; a walletId or kmsKeyId says it all"));
+    }
     match (fields.optional("walletId")?, fields.optional("kmsKeyId")?, fields.text("address")?) {
         (Some(id), None, None) => Ok(Selector::Id(id)),
         (None, Some(arn), None) => Ok(Selector::Key { arn, as_key_id: false }),
@@ -498,7 +503,7 @@ fn selector(fields: &Fields<'_>) -> Result<Selector, Failure> {
 /// An error in the parameters of an explained call is one within `params`.
 fn within_params(failure: Failure) -> Failure {
     match failure {
-        Failure::InvalidParams { field, reason } => Failure::invalid(format!("params.{field}"), reason),
+        Failure::InvalidParams { field, reason } if field != "params" => Failure::invalid(format!("params.{field}"), reason),
         other => other,
     }
 }

@@ -63,10 +63,11 @@ pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
     let born = file.metadata().map_err(|source| OpenError::Io { path: path.to_owned(), source })?.len() == 0;
     drop(file);
     let damaged = |error: rusqlite::Error| OpenError::damaged(path, &error);
-    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
     if !born {
-        check(path, &connection)?;
+        // Read-only: a connection that can write would fold the log of somebody else's database into it when it closes.
+        check(path, &Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(damaged)?)?;
     }
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
     configure(&connection).map_err(damaged)?;
     migrate(path, &mut connection).map_err(|error| OpenError::damaged(path, &error))?;
     Ok(connection)

@@ -1,7 +1,7 @@
 //! The audit: what it tells of each call, what it finds, and what happens when it can't be written.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use kmsignd::emulator::{Fault, Operation};
 use serde_json::{Value, json};
 
+use crate::harness::caller::assert_is;
 use crate::harness::users::{ALICE, USERS, can_be_others};
 use crate::harness::{Daemon, wait_until};
-use crate::signing::{digest, signing};
+use crate::signing::{assert_signed, digest, signing};
 
 #[test]
 fn sign_leaves_intent_and_outcome_with_all_facts() {
@@ -81,7 +82,7 @@ fn call_that_ends_in_any_way_leaves_its_record() {
         })
         .collect();
     let expected = [
-        "start - - -",
+        "daemon - - -",
         "intent wallet_create - -",
         "outcome wallet_create success -",
         "intent kms_signTransactionHash - 0",
@@ -150,7 +151,7 @@ fn audit_tail_pages_through_all_records_in_order() {
 
 #[test]
 fn audit_verify_after_tampering_names_the_first_bad_record() {
-    // Records: start, then intent and outcome of three wallets: 1 to 7. Then another start.
+    // Records: the start, then intent and outcome of three wallets: 1 to 7. Then another start.
     let cases = [
         ("UPDATE audit SET record = replace(record, 'user123', 'user124') WHERE sequence = 4", 4),
         ("UPDATE audit SET hash = zeroblob(32) WHERE sequence = 3", 3),
@@ -255,8 +256,7 @@ fn sign_with_the_disk_full_is_withheld_until_there_is_room_again() {
     let policy = kmsignd::policy::dev_policy(nix::unistd::geteuid().as_raw());
     let mut daemon = Daemon::stopped(&policy, &[]);
     let Some(disk) = SmallDisk::mount(daemon.path("store")) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{NAME} mounts a tmpfs, and CI may");
-        writeln!(io::stderr(), "SKIPPED {NAME}: it may not mount a tmpfs").unwrap();
+        crate::skipped(NAME, "it may not mount a tmpfs");
         return;
     };
     daemon.start_again();
@@ -287,13 +287,40 @@ fn sign_with_the_disk_full_is_withheld_until_there_is_room_again() {
         daemon.fails("AUDIT_UNAVAILABLE", "wallet_create", json!({ "userId": "u", "asset": "BTC" }));
         assert_eq!(daemon.query("SELECT count(*) FROM audit"), records);
         assert_eq!(daemon.kms_effects(Operation::CreateKey), 1 + round, "no key without its durable row");
+        assert_withheld(&daemon);
         disk.free();
         // By itself: nobody sends to a daemon that is not ready.
         daemon.wait_until_ready();
         daemon.wallet("BTC");
         daemon.assert_audit_is_whole();
     }
+
+    // Full between intent and outcome: KMS has signed, and nobody gets it.
+    daemon.faults().change(|switches| switches.latency_ms = [(Operation::Sign, 500)].into());
+    let mut params = signing(&wallet, 1000);
+    params["requestId"] = json!("r");
+    let (intents, mut caller) = (daemon.audited("intent").len(), daemon.connect());
+    caller.send("kms_signTransactionHash", &params);
+    wait_until("the intent is there", || daemon.audited("intent").len() > intents);
+    disk.fill();
+    use_up_the_log(&daemon, &wallet);
+    assert_is("AUDIT_UNAVAILABLE", &caller.receive()["error"]);
+    disk.free();
+    daemon.wait_until_ready();
+    let mut other = signing(&wallet, 1001);
+    other["requestId"] = json!("r");
+    daemon.fails("CONFLICT", "kms_signTransactionHash", other);
+    assert_signed(&wallet, &digest(1000), &daemon.ok("kms_signTransactionHash", params));
     daemon.restart();
     daemon.assert_audit_is_whole();
     daemon.stop();
+}
+
+/// Writes until not even a small record fits into what is left of the disk.
+fn use_up_the_log(daemon: &Daemon, wallet: &Value) {
+    let unknown = wallet["kmsKeyId"].as_str().unwrap().replace("key/", "key/ffff");
+    wait_until("not even a refusal can be recorded", || {
+        let error = daemon.call("kms_signTransactionHash", json!([unknown, digest(1)])).unwrap_err();
+        error["data"]["kind"] == "AUDIT_UNAVAILABLE"
+    });
 }

@@ -3,6 +3,7 @@
 //! Test code is blocking and stands outside: it sees the socket, KMS's log and the database file.
 
 pub mod caller;
+pub mod process;
 pub mod users;
 
 use std::fs::{self, DirBuilder};

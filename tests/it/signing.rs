@@ -204,17 +204,45 @@ fn sign_with_kms_down_is_unavailable_and_readiness_says_so() {
 
 #[test]
 fn sign_for_a_client_that_hangs_up_runs_to_its_end() {
-    let daemon = Daemon::start();
-    let wallet = daemon.wallet("BTC");
-    daemon.faults().change(|switches| switches.latency_ms = [(Operation::Sign, 200)].into());
-    let params = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(1), "requestId": "r" });
-    let mut caller = daemon.connect();
-    caller.send("kms_signTransactionHash", &params);
-    wait_until("the intent is there", || daemon.audited("intent").len() == 2);
-    drop(caller);
-    wait_until("the outcome is there", || daemon.audited("outcome").len() == 2);
-    assert_eq!(last_outcome(&daemon), "success");
-    assert_eq!(daemon.query("SELECT count(*) FROM open_intents"), "0");
-    assert_signed(&wallet, &digest(1), &daemon.ok("kms_signTransactionHash", params));
-    assert_eq!(daemon.kms_effects(Operation::Sign), 1, "the retry gets the stored answer");
+    for over_http in [false, true] {
+        let daemon = Daemon::start();
+        let wallet = daemon.wallet("BTC");
+        daemon.faults().change(|switches| switches.latency_ms = [(Operation::Sign, 200)].into());
+        let params = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(1), "requestId": "r" });
+        let mut caller = daemon.connect();
+        if over_http {
+            let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "kms_signTransactionHash", "params": params }).to_string();
+            caller.send_raw(&format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        } else {
+            caller.send("kms_signTransactionHash", &params);
+        }
+        wait_until("the intent is there", || daemon.audited("intent").len() == 2);
+        drop(caller);
+        wait_until("the outcome is there", || daemon.audited("outcome").len() == 2);
+        assert_eq!(last_outcome(&daemon), "success");
+        assert_eq!(daemon.query("SELECT count(*) FROM open_intents"), "0");
+        assert_signed(&wallet, &digest(1), &daemon.ok("kms_signTransactionHash", params));
+        assert_eq!(daemon.kms_effects(Operation::Sign), 1, "the retry gets the stored answer");
+    }
+}
+
+#[test]
+fn sign_with_a_pinned_key_that_was_tampered_with_releases_nothing() {
+    let mut daemon = Daemon::start();
+    let (one, other) = (daemon.wallet("BTC"), daemon.wallet("BTC"));
+    daemon.stop();
+    let swap = format!(
+        "UPDATE wallets SET public_key = x'{}' WHERE wallet_id = '{}'",
+        other["publicKey"].as_str().unwrap(),
+        one["walletId"].as_str().unwrap()
+    );
+    assert!(daemon.database().execute_batch(&swap).is_err(), "a trigger keeps it pinned");
+    daemon.execute(&format!("DROP TRIGGER wallets_key_is_pinned; {swap}"));
+    daemon.start_again();
+    daemon.fails("SIGNATURE_INVALID", "kms_signTransactionHash", signing(&one, 1));
+    let verified = daemon.ok("wallet_verify", json!({ "walletId": one["walletId"] }));
+    for finding in ["publicKeyMatches", "addressMatches", "signatureVerified"] {
+        assert_eq!(verified[finding], false, "{verified}");
+    }
+    assert_signed(&other, &digest(1), &daemon.ok("kms_signTransactionHash", signing(&other, 1)));
 }

@@ -1,0 +1,50 @@
+//! AWS's credentials are in nothing that the daemon says.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::Daemon;
+use crate::harness::process::Installation;
+use crate::method_examples::{DIGEST, Fixture, examples};
+
+const SECRET: &str = "canary1secret1key1that1nobody1may1ever1see";
+const TOKEN: &str = "canary2session2token2that2nobody2may2ever2see";
+
+#[test]
+fn run_with_everything_logged_never_tells_a_credential() {
+    let kms = Daemon::stopped("", &[]);
+    let installation = Installation::new(kms.kms_endpoint());
+    let mut command = installation.command();
+    command.env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_SESSION_TOKEN", TOKEN).env("KMSIGND__LOG__LEVEL", "trace");
+    let mut daemon = installation.start_with(command);
+    let mut told = Vec::new();
+    let mut caller = daemon.connect();
+    let wallet = caller.ok("wallet_create", json!({ "userId": "user123", "asset": "ETH" }));
+    for fault in ["", "deny", "internal", "closeBefore"] {
+        if !fault.is_empty() {
+            let fault = serde_json::from_value(json!({ "scripts": [{ "times": 2, "fault": fault }] })).unwrap();
+            kms.faults().set(fault);
+        }
+        for (method, _, params) in examples(&Fixture::of(&wallet)) {
+            told.push(caller.call(method, params).unwrap_or_else(|error| error).to_string());
+        }
+        kms.faults().set(Default::default());
+    }
+    let bad = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": DIGEST, "requestId": Value::Bool(true) });
+    told.push(caller.fails("INVALID_PARAMS", "kms_signTransactionHash", bad).to_string());
+    for path in ["/metrics", "/readyz", "/healthz", "/"] {
+        told.push(daemon.get(path).1);
+    }
+    assert!(told.iter().any(|text| text.contains("kmsignd_kms_attempts_total")), "the metrics are among it");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait().code(), Some(0));
+    told.push(daemon.log());
+    let log = daemon.log();
+    assert!(log.contains("TRACE") && log.contains("DEBUG"), "everything was logged: {log}");
+    told.push(String::from_utf8_lossy(&std::fs::read(installation.path("kmsignd.db")).unwrap()).into_owned());
+    for canary in [SECRET, TOKEN] {
+        for text in &told {
+            assert!(!text.contains(canary), "{canary} is in {}", &text[..text.len().min(2000)]);
+        }
+    }
+}
