@@ -228,7 +228,7 @@ impl RawSignature {
     }
 
     /// Uses the signature up: the payload and the bytes, for the check.
-    pub fn into_parts(self) -> (SigningPayload, Vec<u8>) {
+    pub(crate) fn into_parts(self) -> (SigningPayload, Vec<u8>) {
         (self.payload, self.bytes)
     }
 }

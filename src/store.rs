@@ -10,6 +10,8 @@ pub mod wallets;
 pub mod writer;
 
 mod audit;
+mod cache;
+mod log_folder;
 mod open;
 mod requests;
 
@@ -18,12 +20,15 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
+use self::cache::WalletCache;
 use self::commits::InFlight;
+use self::log_folder::LogFolder;
 use self::writer::Writer;
 use crate::audit::hash_chain::Head;
 use crate::clock::{Clock, Timestamp};
 
 pub use self::audit::{AuditPage, AuditRow};
+pub use self::cache::CachedWallet;
 pub use self::open::OpenError;
 
 /// Readers kept open for reuse; more are opened under load and closed again.
@@ -50,6 +55,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
+    cache: Arc<WalletCache>,
     in_flight: InFlight,
     // Held for the life of the store: no second daemon may write it.
     _lock: open::StoreLock,
@@ -65,8 +71,19 @@ impl Store {
         let lock = open::StoreLock::take(path)?;
         let connection = open::open_for_writing(path)?;
         let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
-        let writer = Writer::start(connection, head).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), clock, writer, readers: Mutex::default(), in_flight: InFlight::default(), _lock: lock })
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        let log = LogFolder::start(open::reopen(path)?).map_err(io)?;
+        let cache = Arc::new(WalletCache::default());
+        let writer = Writer::start(connection, head, Arc::clone(&cache), log).map_err(io)?;
+        Ok(Self {
+            path: path.to_owned(),
+            clock,
+            writer,
+            readers: Mutex::default(),
+            cache,
+            in_flight: InFlight::default(),
+            _lock: lock,
+        })
     }
 
     /// Why the last transaction could not be written, if it could not: the audit is then not writable.

@@ -25,6 +25,8 @@ pub enum SignatureError {
     Length { got: usize },
     #[error("does not verify against the public key")]
     Mismatch,
+    #[error("cannot be checked: the pinned public key is no point of its curve")]
+    PinnedKey,
 }
 
 /// A signature proven to be this wallet's over the payload that was permitted. Made by [`verify`] alone; only this leaves.
@@ -73,7 +75,8 @@ pub fn verify(raw: RawSignature, key: &UsableKey) -> Result<VerifiedSignature, S
         return Err(SignatureError::Mismatch);
     }
     let (payload, answer) = raw.into_parts();
-    let signature = check(key.public_key(), &payload, &answer)?;
+    let public_key = key.public_key().open().map_err(|_| SignatureError::PinnedKey)?;
+    let signature = check(&public_key, &payload, &answer)?;
     Ok(VerifiedSignature { wallet_id, payload, signature })
 }
 

@@ -6,6 +6,8 @@ pub mod list;
 pub mod sign;
 pub mod verify;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::chains;
@@ -18,7 +20,7 @@ use crate::outcome::Failure;
 use crate::policy::WalletFacts;
 use crate::rpc::Selector;
 use crate::store::wallets::Wallet;
-use crate::store::{Store, StoreError};
+use crate::store::{CachedWallet, Store, StoreError};
 use lifecycle::Status;
 
 /// A wallet as callers see it.
@@ -66,7 +68,7 @@ impl<'a> From<&'a Wallet> for WalletView<'a> {
 /// # Errors
 /// [`Failure::NotFound`] with the parameter that named it; [`Failure::InvalidParams`] if an address is more than one wallet's;
 /// [`Failure::StoreUnavailable`].
-pub fn select(store: &Store, networks: &Networks, selector: &Selector) -> Result<Wallet, Failure> {
+pub fn select(store: &Store, networks: &Networks, selector: &Selector) -> Result<Arc<CachedWallet>, Failure> {
     match selector {
         Selector::Id(id) => store.wallet(*id).map_err(unreadable)?.ok_or_else(|| unknown(selector.param())),
         Selector::Key { arn, .. } => store.wallet_by_key(arn).map_err(unreadable)?.ok_or_else(|| unknown(selector.param())),
@@ -78,7 +80,7 @@ pub fn select(store: &Store, networks: &Networks, selector: &Selector) -> Result
             found.retain(|wallet| asset.as_ref().is_none_or(|asset| wallet.asset == *asset));
             found.retain(|wallet| network.as_ref().is_none_or(|network| wallet.network == network.network()));
             match (found.pop(), found.is_empty()) {
-                (Some(wallet), true) => Ok(wallet),
+                (Some(wallet), true) => Ok(Arc::new(CachedWallet::new(wallet))),
                 (Some(_), false) => {
                     Err(Failure::invalid("address", "belongs to several wallets; give asset and network, or the walletId"))
                 }

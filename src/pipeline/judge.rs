@@ -1,5 +1,7 @@
 //! The decision: which question a call puts to the policy, and what a caller hears who may not even know what it asked about.
 
+use std::sync::Arc;
+
 use super::Services;
 use crate::audit::record::Facts;
 use crate::caller::Caller;
@@ -8,6 +10,7 @@ use crate::outcome::Failure;
 use crate::policy::{Action, Context, Decision, Principal, Question, Resource, Spend};
 use crate::rpc::methods::Method;
 use crate::rpc::{Call, Request};
+use crate::store::CachedWallet;
 use crate::store::commits::Judged;
 use crate::store::wallets::Wallet;
 use crate::wallets::{select, unknown, with_facts};
@@ -15,7 +18,7 @@ use crate::wallets::{select, unknown, with_facts};
 /// What a call is about.
 pub enum Subject {
     Daemon,
-    Wallet(Box<Wallet>),
+    Wallet(Arc<CachedWallet>),
     /// A wallet that is not there. Only who may read at all learns that.
     Unknown(Failure),
 }
@@ -25,7 +28,7 @@ impl Services {
     pub(super) fn subject(&self, request: &Request) -> Result<Subject, Failure> {
         let Some(selector) = request.selector() else { return Ok(Subject::Daemon) };
         match select(&self.store, &self.networks, &selector) {
-            Ok(wallet) => Ok(Subject::Wallet(Box::new(wallet))),
+            Ok(wallet) => Ok(Subject::Wallet(wallet)),
             Err(Failure::StoreUnavailable) => Err(Failure::StoreUnavailable),
             Err(failure) => Ok(Subject::Unknown(failure)),
         }

@@ -203,7 +203,7 @@ pub static METHODS: &[Method] = &[
             optional("cursor", ParamType::Cursor),
         ],
         result: ResultType::WalletPage,
-        summary: "Wallets in the order of their creation, a page at a time. A page may hold fewer than `limit` (wallets this caller may not read are left out); nextCursor is null after the last.",
+        summary: "Wallets that this caller may read, in the order of their creation, a page at a time; nextCursor is null after the last.",
         read: |fields| {
             let asset = fields.text("asset")?;
             let network = match asset {

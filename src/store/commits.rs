@@ -23,7 +23,7 @@ use crate::audit::record::{CallerFacts, DecisionFacts, Facts, Kind, Record};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, OnBehalfOf, RequestId, WalletId};
-use crate::keys::{PublicKey, SigningPayload};
+use crate::keys::{PinnedKey, SigningPayload};
 use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
@@ -76,7 +76,7 @@ impl Permit {
 pub struct UsableKey {
     wallet_id: WalletId,
     arn: KeyArn,
-    public_key: PublicKey,
+    public_key: PinnedKey,
 }
 
 impl UsableKey {
@@ -89,7 +89,7 @@ impl UsableKey {
     }
 
     /// The pinned public key that every signature of this key must verify against.
-    pub const fn public_key(&self) -> &PublicKey {
+    pub const fn public_key(&self) -> &PinnedKey {
         &self.public_key
     }
 }
@@ -202,13 +202,13 @@ impl Recorded {
     }
 
     /// The end of a read that the policy allows. Any other decision ends as a defect: its record is missing.
-    pub fn allowed_read(decision: &Decision, outcome: Outcome) -> Self {
+    pub(crate) fn allowed_read(decision: &Decision, outcome: Outcome) -> Self {
         let outcome = if decision.is_allowed() { outcome } else { Err(Failure::Internal("an unrecorded denial".to_owned())) };
         Self { outcome, durability: Durability::AllowedRead }
     }
 
     /// The end of a request whose method or parameters cannot be read: nobody could judge it, and nothing was done.
-    pub const fn unreadable(failure: Failure) -> Self {
+    pub(crate) const fn unreadable(failure: Failure) -> Self {
         Self { outcome: Err(failure), durability: Durability::Unreadable }
     }
 

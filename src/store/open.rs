@@ -73,6 +73,16 @@ pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// A second connection to a database that [`open_for_writing`] has made ready.
+pub fn reopen(path: &Path) -> Result<Connection, OpenError> {
+    let connect = || {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        configure(&connection)?;
+        Ok(connection)
+    };
+    connect().map_err(|error: rusqlite::Error| OpenError::damaged(path, &error))
+}
+
 /// Opens a connection that can only read.
 pub fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

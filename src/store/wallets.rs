@@ -1,9 +1,12 @@
 //! Wallet rows: read by id, key or address, listed in pages, inserted and completed within a transaction.
 
+use std::sync::Arc;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::{Store, StoreError};
+use super::writer::WriteTransaction;
+use super::{CachedWallet, Store, StoreError};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
@@ -49,18 +52,20 @@ pub struct WalletFilter {
 }
 
 impl Store {
-    pub fn wallet(&self, id: WalletId) -> Result<Option<Wallet>, StoreError> {
-        self.read(|connection| find(connection, id))
+    pub fn wallet(&self, id: WalletId) -> Result<Option<Arc<CachedWallet>>, StoreError> {
+        match self.cache.by_id(id) {
+            Ok(wallet) => Ok(Some(wallet)),
+            Err(before) => Ok(self.read(|connection| find(connection, id))?.map(|wallet| self.cache.keep(&before, wallet))),
+        }
     }
 
-    pub fn wallet_by_key(&self, key: &KeyArn) -> Result<Option<Wallet>, StoreError> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE kms_key_id = ?1"))?
-                .query_row([key.as_str()], |row| Ok(from_row(row)))
-                .optional()?
-                .transpose()
-        })
+    pub fn wallet_by_key(&self, key: &KeyArn) -> Result<Option<Arc<CachedWallet>>, StoreError> {
+        match self.cache.by_key(key) {
+            Ok(wallet) => Ok(Some(wallet)),
+            Err(before) => {
+                Ok(self.read(|connection| find_by_key(connection, key))?.map(|wallet| self.cache.keep(&before, wallet)))
+            }
+        }
     }
 
     /// Every wallet whose key has this address, in any of its forms. `address` is in canonical form.
@@ -121,6 +126,14 @@ pub(super) fn find(connection: &Connection, id: WalletId) -> Result<Option<Walle
         .transpose()
 }
 
+fn find_by_key(connection: &Connection, key: &KeyArn) -> Result<Option<Wallet>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE kms_key_id = ?1"))?
+        .query_row([key.as_str()], |row| Ok(from_row(row)))
+        .optional()?
+        .transpose()
+}
+
 /// Inserts a new row. Only a PENDING wallet is ever inserted.
 pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), StoreError> {
     connection
@@ -146,17 +159,24 @@ pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), Sto
 }
 
 /// Notes which key KMS made for a PENDING wallet, so that a retry goes on from there.
-pub(super) fn name_key(connection: &Connection, id: WalletId, key: &KeyArn) -> Result<(), StoreError> {
-    connection
+pub(super) fn name_key(transaction: &mut WriteTransaction<'_>, id: WalletId, key: &KeyArn) -> Result<(), StoreError> {
+    transaction.changed_wallets.push(id);
+    transaction
+        .connection
         .prepare_cached("UPDATE wallets SET kms_key_id = ?2 WHERE wallet_id = ?1 AND status = 'PENDING'")?
         .execute((id.to_string(), key.as_str()))?;
     Ok(())
 }
 
 /// Pins key, public key and addresses of a PENDING wallet, which becomes CREATED.
-pub(super) fn complete(connection: &Connection, wallet: &Wallet, forms: &[(AddressType, Address)]) -> Result<(), StoreError> {
-    step(connection, wallet.wallet_id, Event::Proven, wallet)?;
-    let mut insert = connection
+pub(super) fn complete(
+    transaction: &mut WriteTransaction<'_>,
+    wallet: &Wallet,
+    forms: &[(AddressType, Address)],
+) -> Result<(), StoreError> {
+    step(transaction, wallet.wallet_id, Event::Proven, wallet)?;
+    let mut insert = transaction
+        .connection
         .prepare_cached("INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (address_type, address) in forms {
         insert.execute((
@@ -171,14 +191,18 @@ pub(super) fn complete(connection: &Connection, wallet: &Wallet, forms: &[(Addre
 }
 
 /// Ends a PENDING wallet for which KMS made no key.
-pub(super) fn fail(connection: &Connection, id: WalletId, at: Timestamp) -> Result<(), StoreError> {
-    let Some(mut wallet) = find(connection, id)? else { return Err(StoreError::Corrupt(format!("wallet {id} is gone"))) };
+pub(super) fn fail(transaction: &mut WriteTransaction<'_>, id: WalletId, at: Timestamp) -> Result<(), StoreError> {
+    let Some(mut wallet) = find(transaction.connection, id)? else {
+        return Err(StoreError::Corrupt(format!("wallet {id} is gone")));
+    };
     wallet.updated_at = at;
-    step(connection, id, Event::Refused, &wallet)
+    step(transaction, id, Event::Refused, &wallet)
 }
 
 /// Moves a wallet by one event of its lifecycle, writing what `wallet` says of its key.
-fn step(connection: &Connection, id: WalletId, event: Event, wallet: &Wallet) -> Result<(), StoreError> {
+fn step(transaction: &mut WriteTransaction<'_>, id: WalletId, event: Event, wallet: &Wallet) -> Result<(), StoreError> {
+    let connection = transaction.connection;
+    transaction.changed_wallets.push(id);
     let status = find(connection, id)?.map(|row| row.status);
     let Some(to) = status.and_then(|status| next(status, event)) else {
         return Err(StoreError::Corrupt(format!("{event:?} does not apply to wallet {id}, which is {status:?}")));

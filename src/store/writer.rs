@@ -7,20 +7,22 @@
 //! It must never answer "durable" for what a commit did not confirm, never call the store well because an empty transaction
 //! could be committed, and never stop the daemon over one failing disk.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::cache::WalletCache;
+use super::log_folder::LogFolder;
 use crate::audit::hash_chain::Head;
+use crate::ids::WalletId;
 
 /// Work that one transaction takes at most, so that a long queue cannot hold the first caller's answer for ever.
 const MAX_BATCH: usize = 512;
-/// Past this many bytes the write-ahead log is folded back into the database between two transactions.
-const WAL_LIMIT_BYTES: u64 = 16 << 20;
 
 type Work = Box<dyn FnOnce(&mut WriteTransaction<'_>) -> Confirm + Send>;
 /// Tells the one who waits whether the work is durable.
@@ -45,6 +47,8 @@ pub struct Writer {
 pub struct WriteTransaction<'a> {
     pub connection: &'a Connection,
     pub head: &'a mut Head,
+    /// Wallets whose rows this transaction changes: their copies are let go when it is committed.
+    pub changed_wallets: &'a mut Vec<WalletId>,
     state: &'a Mutex<State>,
     /// Some work has changed the database.
     wrote: &'a mut bool,
@@ -92,10 +96,10 @@ impl<T> Pending<T> {
 
 impl Writer {
     /// Starts the thread. `head` is the audit chain's head as the database has it.
-    pub fn start(connection: Connection, head: Head) -> std::io::Result<Self> {
+    pub fn start(connection: Connection, head: Head, cache: Arc<WalletCache>, log: LogFolder) -> std::io::Result<Self> {
         let (queue, work) = mpsc::channel();
         let state = Arc::new(Mutex::new(State { health: Ok(()), head: head.clone() }));
-        let writing = WritingThread { connection, head, state: Arc::clone(&state) };
+        let writing = WritingThread { connection, head, state: Arc::clone(&state), cache, log };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writing.run(&work))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), state })
     }
@@ -181,20 +185,32 @@ struct WritingThread {
     connection: Connection,
     head: Head,
     state: Arc<Mutex<State>>,
+    cache: Arc<WalletCache>,
+    log: LogFolder,
 }
 
 impl WritingThread {
     fn run(mut self, queue: &mpsc::Receiver<Work>) {
-        while let Ok(first) = queue.recv() {
-            self.write_batch(first, queue);
-            self.fold_log();
+        /// Without work for so long, the log is folded back at leisure.
+        const IDLE: Duration = Duration::from_millis(500);
+        loop {
+            match queue.recv_timeout(IDLE) {
+                Ok(first) => {
+                    let done = self.write_batch(first, queue);
+                    self.log.after_work(&self.connection, done);
+                }
+                Err(RecvTimeoutError::Timeout) => self.log.when_idle(&self.connection),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
     }
 
-    fn write_batch(&mut self, first: Work, queue: &mpsc::Receiver<Work>) {
+    /// One transaction. Returns how many pieces of work were in it.
+    fn write_batch(&mut self, first: Work, queue: &mpsc::Receiver<Work>) -> usize {
         let head_before = self.head.clone();
-        let (mut next, mut confirmations) = (Some(first), Vec::new());
-        let written = self.transaction(&mut next, queue, &mut confirmations);
+        let (mut next, mut confirmations, mut changed_wallets) = (Some(first), Vec::new(), Vec::new());
+        let written = self.transaction(&mut next, queue, &mut confirmations, &mut changed_wallets);
+        self.cache.forget(&changed_wallets);
         let mut state = lock(&self.state);
         match &written {
             Ok(Wrote(true)) => *state = State { health: Ok(()), head: self.head.clone() },
@@ -211,9 +227,11 @@ impl WritingThread {
             // No transaction could even be opened, and each try may wait long for a lock: what is queued fails now, not in turn.
             while queue.try_recv().is_ok() {}
         }
+        let done = confirmations.len();
         for confirm in confirmations {
             confirm(written.is_ok());
         }
+        done
     }
 
     /// Does the work in `next` and what is queued. Work for which there was no transaction stays in `next`: dropped there, its
@@ -223,12 +241,18 @@ impl WritingThread {
         next: &mut Option<Work>,
         queue: &mpsc::Receiver<Work>,
         confirmations: &mut Vec<Confirm>,
+        changed_wallets: &mut Vec<WalletId>,
     ) -> Result<Wrote, StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut wrote = false;
         while let Some(work) = next.take() {
-            let mut view =
-                WriteTransaction { connection: &transaction, head: &mut self.head, state: &self.state, wrote: &mut wrote };
+            let mut view = WriteTransaction {
+                connection: &transaction,
+                head: &mut self.head,
+                changed_wallets,
+                state: &self.state,
+                wrote: &mut wrote,
+            };
             confirmations.push(work(&mut view));
             // SQLite ends a transaction by itself over a full or failing disk; what came after would be committed alone.
             if transaction.is_autocommit() {
@@ -238,14 +262,5 @@ impl WritingThread {
         }
         transaction.commit()?;
         Ok(Wrote(wrote))
-    }
-
-    /// Folds the write-ahead log back once it is large. A busy reader makes this do less, never fail a write.
-    fn fold_log(&self) {
-        let Some(path) = self.connection.path() else { return };
-        let large = std::fs::metadata(format!("{path}-wal")).is_ok_and(|log| log.len() > WAL_LIMIT_BYTES);
-        if large && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log could not be folded back");
-        }
     }
 }

@@ -9,12 +9,12 @@ use crate::ids::{KeyArn, WalletId};
 use crate::keys::KeySpec;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::{AddressQuery, WalletList};
-use crate::store::Store;
 use crate::store::wallets::Wallet;
+use crate::store::{CachedWallet, Store};
 
 /// The answer of wallet_get.
-pub fn wallet(wallet: &Wallet) -> Outcome {
-    Answer::of(&WalletView::from(wallet))
+pub fn wallet(wallet: &CachedWallet) -> Outcome {
+    wallet.view(|wallet| Answer::of(&WalletView::from(wallet)))
 }
 
 #[derive(Serialize)]
@@ -24,12 +24,23 @@ struct Page<'a> {
     next_cursor: Option<WalletId>,
 }
 
-/// The answer of wallet_list: one page, without the wallets that `visible` leaves out.
+/// The answer of wallet_list: one page of the wallets that are `visible`. The cursor is always one of them, so that it tells of no
+/// other.
 pub fn page(store: &Store, list: &WalletList, visible: impl Fn(&Wallet) -> bool) -> Outcome {
-    let rows = store.list_wallets(&list.filter, list.limit).map_err(unreadable)?;
-    let full = u32::try_from(rows.len()).is_ok_and(|rows| rows == list.limit);
-    let next_cursor = rows.last().filter(|_| full).map(|last| last.wallet_id);
-    Answer::of(&Page { wallets: rows.iter().filter(|wallet| visible(wallet)).map(WalletView::from).collect(), next_cursor })
+    let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
+    let mut filter = list.filter.clone();
+    let mut shown: Vec<Wallet> = Vec::new();
+    let mut more = true;
+    while more && shown.len() < limit {
+        let rows = store.list_wallets(&filter, list.limit).map_err(unreadable)?;
+        more = rows.len() == limit;
+        filter.after = rows.last().map(|last| last.wallet_id).or(filter.after);
+        shown.extend(rows.into_iter().filter(&visible));
+    }
+    more |= shown.len() > limit;
+    shown.truncate(limit);
+    let next_cursor = shown.last().filter(|_| more).map(|last| last.wallet_id);
+    Answer::of(&Page { wallets: shown.iter().map(WalletView::from).collect(), next_cursor })
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ids::KeyArn;
-use crate::keys::{KeySpec, PublicKey, SigningPayload};
+use crate::keys::{KeySpec, PinnedKey, SigningPayload};
 use crate::outcome::{Answer, Failure};
 use crate::rpc::SigningRequest;
 use crate::store::wallets::Wallet;
@@ -37,13 +37,13 @@ struct SignedHash<'a> {
 ///
 /// # Errors
 /// [`Failure::Internal`] for an Ed25519 signature: such keys are refused before they sign.
-pub fn answer(key: &KeyArn, public_key: &PublicKey, verified: VerifiedSignature) -> Result<Answer, Failure> {
+pub fn answer(key: &KeyArn, public_key: &PinnedKey, verified: VerifiedSignature) -> Result<Answer, Failure> {
     let signature = verified.into_ecdsa().ok_or_else(|| Failure::Internal("an Ed25519 signature over a digest".to_owned()))?;
     Answer::of(&SignedHash {
         key_id: key,
         signature: hex::encode(signature.r_s()),
         recovery_id: signature.recovery_id(),
         der: hex::encode(signature.der()),
-        public_key: hex::encode(public_key.to_bytes()),
+        public_key: hex::encode(public_key.as_bytes()),
     })
 }

@@ -220,9 +220,8 @@ fn second_daemon_on_the_same_socket_or_store_is_refused() {
 
     let mut on_another_socket = installation.command();
     on_another_socket.env("KMSIGND__SOCKET__PATH", installation.path("other.sock"));
-    let output = on_another_socket.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), EX_UNAVAILABLE, "{said}");
+    let (code, said) = installation.refusal_of(on_another_socket);
+    assert_eq!(code, EX_UNAVAILABLE, "{said}");
     assert!(said.contains("another kmsignd holds this store"), "{said}");
     assert!(!installation.path("other.sock").exists());
     daemon.connect().ok("wallet_list", json!({}));

@@ -52,7 +52,7 @@ impl Store {
             return Recorded::withheld(&StoreError::Corrupt("another wallet's key would have been recorded".to_owned()));
         }
         self.record_outcome(open, Ok(answer), false, kms_request_ids, move |transaction, _| {
-            wallets::complete(transaction.connection, &wallet, &forms)
+            wallets::complete(transaction, &wallet, &forms)
         })
         .await
     }
@@ -69,9 +69,9 @@ impl Store {
         let wallet_id = permit.wallet.wallet_id;
         self.record_outcome(open, Err(failure), no_key_exists, kms_request_ids, move |transaction, now| {
             if let Some(key) = &key {
-                wallets::name_key(transaction.connection, wallet_id, key)
+                wallets::name_key(transaction, wallet_id, key)
             } else if no_key_exists {
-                wallets::fail(transaction.connection, wallet_id, now)
+                wallets::fail(transaction, wallet_id, now)
             } else {
                 Ok(())
             }
@@ -148,7 +148,7 @@ impl Store {
         change: C,
     ) -> Recorded
     where
-        C: FnOnce(&WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
+        C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
     {
         let OpenIntent { judged, intent, durable, sharing, .. } = open;
         let now = self.clock.now();

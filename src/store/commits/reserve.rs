@@ -44,11 +44,9 @@ impl Store {
     ) -> Reserved<(Permit, UsableKey)> {
         self.reserve(judged, move |reserving| {
             let wallet = reserving.wallet(wallet_id)?;
-            let (true, Some(arn), Some(pinned)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
+            let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
                 return reserving.refuse(Failure::KeyNotUsable { status: wallet.status });
             };
-            let public_key =
-                pinned.open().map_err(|error| StoreError::Corrupt(format!("the key of wallet {wallet_id}: {error}")))?;
             match reserving.request_state()? {
                 // A released signature would have been answered: an unfinished call released nothing and signs again.
                 RequestState::Fresh | RequestState::Unfinished(_) => {

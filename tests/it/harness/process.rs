@@ -1,9 +1,12 @@
 //! The daemon as a process of its own, for what only a process can show: signals, a kill, exit codes, its log.
 
 use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 
 use kmsignd::policy::dev_policy;
 use nix::sys::signal::{Signal, kill};
@@ -71,8 +74,15 @@ impl Installation {
 
     /// Runs one that must not start; gives its exit code and what it said.
     pub fn refusal(&self) -> (Option<i32>, String) {
-        let output = self.command().output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        self.refusal_of(self.command())
+    }
+
+    pub fn refusal_of(&self, command: Command) -> (Option<i32>, String) {
+        let mut process = Process::spawn(command, PathBuf::new(), self.path("refusal"));
+        let code = process.wait().code();
+        let said = process.log();
+        fs::remove_file(self.path("refusal")).unwrap();
+        (code, said)
     }
 }
 
@@ -84,17 +94,28 @@ pub fn kmsignd() -> Command {
 }
 
 impl Process {
-    /// Starts it and waits until it listens.
-    pub fn start(mut command: Command, socket: PathBuf, log: PathBuf) -> Self {
-        let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-        let mut process = Self { child, socket, log };
-        wait_until("it listens", || {
+    /// Starts it and waits until it serves: it listens before it has its store.
+    pub fn start(command: Command, socket: PathBuf, log: PathBuf) -> Self {
+        let mut process = Self::spawn(command, socket, log);
+        wait_until("it serves", || {
             let ended = process.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended with {ended:?}: {}", process.log());
-            Caller::connect(&process.socket).is_ok()
+            process.serves().is_ok()
         });
         process
+    }
+
+    fn spawn(mut command: Command, socket: PathBuf, log: PathBuf) -> Self {
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Self { child, socket, log }
+    }
+
+    fn serves(&self) -> io::Result<()> {
+        let mut stream = UnixStream::connect(&self.socket)?;
+        stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+        stream.write_all(b"[]")?;
+        stream.read_exact(&mut [0])
     }
 
     pub fn connect(&self) -> Caller {

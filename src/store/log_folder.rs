@@ -1,0 +1,69 @@
+//! Folds the write-ahead log back into the database, so that it stays small and no caller waits for it.
+//!
+//! A thread of its own copies pages back while the writer goes on (a PASSIVE checkpoint); since the writer outruns it under
+//! load, the writer starts the log anew now and then (RESTART), when little is left to copy.
+//!
+//! Source: <https://www.sqlite.org/wal.html#ckpt>
+
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use rusqlite::Connection;
+
+/// Pieces of work after which the copying begins. One writes a few pages of 4 KiB.
+const COPY_AFTER: usize = 1_000;
+/// Pieces of work after which the log starts anew.
+const RESTART_AFTER: usize = 8_000;
+
+/// Decides when to fold. Its thread ends with it.
+pub struct LogFolder {
+    copier: SyncSender<()>,
+    since_copy: usize,
+    since_restart: usize,
+}
+
+impl LogFolder {
+    /// `copying` is a connection of the copying thread's own.
+    pub fn start(copying: Connection) -> std::io::Result<Self> {
+        let (copier, nudges) = sync_channel(1);
+        std::thread::Builder::new().name("store-copier".to_owned()).spawn(move || {
+            while nudges.recv().is_ok() {
+                fold(&copying, "PASSIVE");
+            }
+        })?;
+        Ok(Self { copier, since_copy: 0, since_restart: 0 })
+    }
+
+    /// The writer has done `done` more pieces of work.
+    pub fn after_work(&mut self, writing: &Connection, done: usize) {
+        self.since_copy = self.since_copy.saturating_add(done);
+        self.since_restart = self.since_restart.saturating_add(done);
+        if self.since_restart >= RESTART_AFTER {
+            self.restart(writing);
+        } else if self.since_copy >= COPY_AFTER {
+            self.since_copy = 0;
+            // A full queue means that it is being done.
+            let _ = self.copier.try_send(());
+        }
+    }
+
+    /// Nobody waits for the writer.
+    pub fn when_idle(&mut self, writing: &Connection) {
+        if self.since_restart > 0 {
+            self.restart(writing);
+        }
+    }
+
+    fn restart(&mut self, writing: &Connection) {
+        fold(writing, "RESTART");
+        (self.since_copy, self.since_restart) = (0, 0);
+    }
+}
+
+/// A reader in the way makes this do less, never fail a write.
+fn fold(connection: &Connection, mode: &str) {
+    if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
+        let path = connection.path().map(Path::new).unwrap_or(Path::new("")).display();
+        tracing::warn!(%path, %error, "the write-ahead log could not be folded back");
+    }
+}
