@@ -51,7 +51,6 @@ impl Command {
 }
 
 impl Tail {
-    #[expect(clippy::disallowed_methods, reason = "kmsign has no runtime whose thread a sleep could hold")]
     fn run(&self, session: &mut Session) -> Result<Exit, ClientError> {
         let (mut after, mut limit) = (self.after, self.limit);
         let mut first = true;

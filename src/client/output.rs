@@ -37,9 +37,9 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     text.chars()
         .fold(String::new(), |mut shown, c| {
             if is_treacherous(c) {
-                shown.extend(c.escape_default())
+                shown.extend(c.escape_default());
             } else {
-                shown.push(c)
+                shown.push(c);
             }
             shown
         })

@@ -63,7 +63,7 @@ impl LogFolder {
 /// A reader in the way makes this do less, never fail a write.
 fn fold(connection: &Connection, mode: &str) {
     if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
-        let path = connection.path().map(Path::new).unwrap_or(Path::new("")).display();
+        let path = connection.path().map_or(Path::new(""), Path::new).display();
         tracing::warn!(%path, %error, "the write-ahead log could not be folded back");
     }
 }

@@ -85,12 +85,6 @@ impl Daemon {
         self.running = Some(self.run().unwrap());
     }
 
-    /// Starts, or says why not.
-    pub fn try_start(&mut self) -> Result<(), String> {
-        self.running = Some(self.run().map_err(|error| error.to_string())?);
-        Ok(())
-    }
-
     /// Stops as on SIGTERM: what runs gets its answer.
     pub fn stop(&mut self) {
         let Running { stop, serving, runtime } = self.running.take().unwrap();

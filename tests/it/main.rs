@@ -6,6 +6,8 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::disallowed_methods,
+    clippy::pedantic,
+    clippy::type_complexity,
     reason = "tests fail by panicking and set their own scene; clippy.toml's exceptions do not reach all of an integration test"
 )]
 

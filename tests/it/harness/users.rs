@@ -2,7 +2,7 @@
 //!
 //! Linux keeps credentials per thread: a thread of its own gives up root by raw system calls (libc's wrappers would change
 //! every thread), connects, hands the stream over and ends. SO_PEERCRED and SO_PEERGROUPS name who connected.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "raw system calls, for one thread's credentials")]
 
 use std::fs;
 use std::io;
