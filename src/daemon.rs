@@ -232,14 +232,18 @@ fn until_stopped(
     let mut hangup = signal(SignalKind::hangup())?;
     let watchdog = sd_notify::watchdog_enabled();
     Ok(async move {
-        let mut feed = tokio::time::interval(watchdog.map_or(Duration::from_hours(1), |timeout| timeout / 3));
+        /// How old `systemctl status` may be.
+        const STATUS_PERIOD: Duration = Duration::from_secs(5);
+        let period = watchdog.map_or(STATUS_PERIOD, |timeout| STATUS_PERIOD.min(timeout / 3));
+        let mut feed = tokio::time::interval(period);
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut stop => break,
-                _ = hangup.recv() => reload(&services).await,
+                // Beside this loop, which feeds the watchdog.
+                _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&services)))),
                 _ = feed.tick() => {
                     notify(&[NotifyState::Status(&status(&services))]);
                     if watchdog.is_some() {
@@ -253,11 +257,11 @@ fn until_stopped(
     })
 }
 
-async fn reload(services: &Arc<Services>) {
+async fn reload(services: Arc<Services>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
-    let reloading = Arc::clone(services);
+    let reloading = Arc::clone(&services);
     let reloaded = tokio::task::spawn_blocking(move || reloading.reload_now()).await;
     let detail = match reloaded {
         Ok(Ok(reloaded)) => format!("SIGHUP: read again; the policy is {}", reloaded.policy_digest),
@@ -267,7 +271,7 @@ async fn reload(services: &Arc<Services>) {
     if let Err(error) = services.store.record_daemon(detail).await {
         tracing::error!(%error, "the reload could not be recorded");
     }
-    notify(&[NotifyState::Ready, NotifyState::Status(&status(services))]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&status(&services))]);
 }
 
 fn status(services: &Services) -> String {

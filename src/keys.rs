@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bitcoin::secp256k1;
+use sha2::{Digest, Sha256};
 
 /// The two kinds of KMS key a wallet can have, by KMS's own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -263,6 +264,14 @@ impl SigningPayload {
         match self {
             Self::EcdsaDigest(_) => KeySpec::EccSecgP256k1,
             Self::Ed25519Message(_) => KeySpec::EccNistEdwards25519,
+        }
+    }
+
+    /// What the audit calls it: the hex of the digest, or of SHA-256 over a message.
+    pub fn digest(&self) -> String {
+        match self {
+            Self::EcdsaDigest(digest) => digest.to_string(),
+            Self::Ed25519Message(message) => hex::encode(Sha256::digest(message.as_bytes())),
         }
     }
 

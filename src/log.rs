@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -18,7 +18,9 @@ pub fn start(level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    // Libraries are heard when something is wrong: at other levels they say more than a journal should hold.
+    let targets = Targets::new().with_default(filter.min(LevelFilter::WARN)).with_target("kmsignd", filter);
+    let registry = tracing_subscriber::registry().with(targets);
     if stderr_is_the_journal()
         && let Ok(journal) = tracing_journald::layer()
     {

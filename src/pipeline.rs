@@ -127,12 +127,13 @@ impl Services {
     }
 
     /// Asks KMS about the key and, if the wallet's state lets it sign, has a challenge signed on the same way as any payload.
-    async fn verify_wallet(&self, judged: Judged, wallet: &Wallet) -> Recorded {
+    async fn verify_wallet(&self, mut judged: Judged, wallet: &Wallet) -> Recorded {
         let payload = match verification::challenge(wallet, self.clock.now()) {
             Ok(payload) => payload,
             Err(failure) => return self.store.record_refusal(judged, failure).await,
         };
         let reserved = if wallet.status.can_sign() {
+            judged.facts.digest = Some(payload.digest());
             self.store.reserve_signing(judged, wallet.wallet_id, payload).await.map(Some)
         } else {
             self.store.reserve_action(judged).await.map(|()| None)

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::caller::Caller;
 use crate::clock::Timestamp;
+use crate::ids::WalletId;
 
 /// What a record tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,6 +109,15 @@ pub struct DecisionFacts<'a> {
 }
 
 impl Record<'_> {
+    /// Says which wallet it is about, if that was not known before.
+    #[must_use]
+    pub fn about(mut self, wallet_id: Option<WalletId>) -> Self {
+        if let Some(wallet_id) = wallet_id {
+            self.facts.wallet_id = Some(wallet_id.to_string());
+        }
+        self
+    }
+
     /// The text that is stored and hashed.
     pub fn to_text(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)

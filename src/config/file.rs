@@ -125,8 +125,8 @@ pub(super) struct Kms {
     pub region: Option<String>,
     /// Another address of KMS, such as a VPC endpoint. `https`, or `http` to a loopback address. Unset: AWS's own.
     pub endpoint_url: Option<String>,
-    /// Most requests to KMS in a second. AWS's own quota for signing is 1000, and 300 in older accounts, for all users of the
-    /// account and Region together.
+    /// Most signatures asked of KMS in a second. AWS's own quota is 1000, and 300 in older accounts, for all users of the account
+    /// and Region together. (Keys are made at 5 a second at most, AWS's quota for that.)
     #[schemars(range(min = 1, max = 100_000))]
     pub requests_per_second: u64,
     /// Milliseconds to connect.

@@ -56,7 +56,7 @@ error_table! {
     InvalidRequest "INVALID_REQUEST" -32600 Never "The JSON is not a JSON-RPC 2.0 request.";
     MethodNotFound "METHOD_NOT_FOUND" -32601 Never "No such method.";
     InvalidParams "INVALID_PARAMS" -32602 Never "A parameter is missing, unknown, of the wrong type or out of range; `field` names it.";
-    Internal "INTERNAL" -32603 Never "A defect of the daemon. The journal has the details under the request's id.";
+    Internal "INTERNAL" -32603 Never "A defect of the daemon; its journal has the details.";
     NotFound "NOT_FOUND" -32001 Never "No such wallet, key or address, or none that this caller may know of.";
     KmsUnavailable "KMS_UNAVAILABLE" -32002 Later "KMS could not be reached or answered that it is busy; nothing was released.";
     StoreUnavailable "STORE_UNAVAILABLE" -32002 Later "The local store can't be read or written.";

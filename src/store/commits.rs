@@ -112,6 +112,7 @@ impl CreationPermit {
 #[must_use]
 pub struct OpenIntent {
     judged: Judged,
+    wallet_id: Option<WalletId>,
     /// Sequence and hash of the intent's record: the hash tells it from another that took its place after a failed commit.
     intent: Head,
     /// `None` once it is known to be on disk.

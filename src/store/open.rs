@@ -1,7 +1,7 @@
 //! Opening the database file: 0600 from birth, checked before it is trusted, migrated in one transaction.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_wallets_audit_reques
 pub enum OpenError {
     #[error("{path}: {source}; [store] path must be in a directory that this user can write")]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: others can read or write the database (mode {mode:04o}); find out who did, then: chmod 600 {path}")]
+    Open { path: PathBuf, mode: u32 },
     #[error("{0}: another kmsignd holds this store; stop it first (systemctl stop kmsignd)")]
     Held(PathBuf),
     #[error("{0}: this is not a kmsignd database and was left untouched; point [store] path elsewhere")]
@@ -60,12 +62,16 @@ fn create_private(path: &Path) -> std::io::Result<File> {
 /// Opens the database for the writing thread, after checking that it is ours, whole and of a version we know.
 pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
     let file = create_private(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-    let born = file.metadata().map_err(|source| OpenError::Io { path: path.to_owned(), source })?.len() == 0;
+    let metadata = file.metadata().map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    let (born, mode) = (metadata.len() == 0, metadata.mode() & 0o777);
     drop(file);
     let damaged = |error: rusqlite::Error| OpenError::damaged(path, &error);
     if !born {
         // Read-only: a connection that can write would fold the log of somebody else's database into it when it closes.
         check(path, &Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(damaged)?)?;
+    }
+    if mode & 0o077 != 0 {
+        return Err(OpenError::Open { path: path.to_owned(), mode });
     }
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
     configure(&connection).map_err(damaged)?;
@@ -139,4 +145,26 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     transaction.commit()?;
     tracing::info!(path = %path.display(), from = done, to = MIGRATIONS.len(), "the store's schema was migrated");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn open_of_a_database_that_others_can_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kmsignd.db");
+        drop(open_for_writing(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o622] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(open_for_writing(&path), Err(OpenError::Open { mode: found, .. }) if found == mode));
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        open_for_writing(&path).unwrap();
+    }
 }

@@ -51,6 +51,12 @@ pub struct WalletFilter {
     pub after: Option<WalletId>,
 }
 
+/// Some wallets, and where to go on if there may be more.
+pub struct WalletPage {
+    pub wallets: Vec<Wallet>,
+    pub next: Option<WalletId>,
+}
+
 impl Store {
     pub fn wallet(&self, id: WalletId) -> Result<Option<Arc<CachedWallet>>, StoreError> {
         match self.cache.by_id(id) {
@@ -79,8 +85,9 @@ impl Store {
         })
     }
 
-    /// At most `limit` wallets in the order of their ids, which is the order of their creation.
-    pub fn list_wallets(&self, filter: &WalletFilter, limit: u32) -> Result<Vec<Wallet>, StoreError> {
+    /// At most `limit` wallets in the order of their ids, which is the order of their creation. A row that can't be read is
+    /// logged and left out: one bad wallet must not hide the others.
+    pub fn list_wallets(&self, filter: &WalletFilter, limit: u32) -> Result<WalletPage, StoreError> {
         let mut conditions = Vec::new();
         let mut values = Vec::new();
         let mut add = |condition: &str, value: Option<String>| {
@@ -99,8 +106,17 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE {condition} ORDER BY wallet_id LIMIT ?"))?;
-            let rows = statement.query_map(params_from_iter(values), |row| Ok(from_row(row)))?;
-            rows.map(|row| row?).collect()
+            let mut rows = statement.query(params_from_iter(values))?;
+            let (mut wallets, mut read, mut last) = (Vec::new(), 0_u32, None);
+            while let Some(row) = rows.next()? {
+                read = read.saturating_add(1);
+                last = parse::<WalletId>("wallet_id", row.get_ref(0)?.as_str().unwrap_or_default()).ok().or(last);
+                match from_row(row) {
+                    Ok(wallet) => wallets.push(wallet),
+                    Err(error) => tracing::error!(%error, "a wallet's row can't be read"),
+                }
+            }
+            Ok(WalletPage { wallets, next: last.filter(|_| read == limit) })
         })
     }
 

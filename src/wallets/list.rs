@@ -32,10 +32,10 @@ pub fn page(store: &Store, list: &WalletList, visible: impl Fn(&Wallet) -> bool)
     let mut shown: Vec<Wallet> = Vec::new();
     let mut more = true;
     while more && shown.len() < limit {
-        let rows = store.list_wallets(&filter, list.limit).map_err(unreadable)?;
-        more = rows.len() == limit;
-        filter.after = rows.last().map(|last| last.wallet_id).or(filter.after);
-        shown.extend(rows.into_iter().filter(&visible));
+        let page = store.list_wallets(&filter, list.limit).map_err(unreadable)?;
+        more = page.next.is_some();
+        filter.after = page.next;
+        shown.extend(page.wallets.into_iter().filter(&visible));
     }
     more |= shown.len() > limit;
     shown.truncate(limit);
@@ -132,7 +132,7 @@ pub fn accounts(store: &Store, networks: &Networks, may_sign: impl Fn(&Wallet) -
             ..Default::default()
         };
         let wallets = store.list_wallets(&filter, MAX_SCANNED).map_err(unreadable)?;
-        addresses.extend(wallets.into_iter().filter(&may_sign).filter_map(|wallet| wallet.address));
+        addresses.extend(wallets.wallets.into_iter().filter(&may_sign).filter_map(|wallet| wallet.address));
         if addresses.len() >= MAX_ACCOUNTS {
             break;
         }

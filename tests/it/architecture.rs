@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Which module uses which. A new edge is a decision: add it, and say in the commit why the dependency points that way.
 const EDGES: &[(&str, &[&str])] = &[
-    ("audit", &["caller", "clock"]),
+    ("audit", &["caller", "clock", "ids"]),
     ("background", &["clock", "metrics", "pipeline"]),
     ("chains", &["keys"]),
     ("cli", &["config", "daemon", "dev", "kms", "log", "pipeline"]),

@@ -150,7 +150,7 @@ impl Store {
     where
         C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
     {
-        let OpenIntent { judged, intent, durable, sharing, .. } = open;
+        let OpenIntent { judged, wallet_id, intent, durable, sharing } = open;
         let now = self.clock.now();
         let for_writer = outcome.clone();
         let pending = self.writer.submit(move |transaction| {
@@ -175,7 +175,7 @@ impl Store {
             let word = for_writer.as_ref().err().map_or("success", Failure::kind);
             audit::append(transaction, |sequence| Record {
                 kms_request_ids: &kms_request_ids,
-                ..judged.record(sequence, now, Kind::Outcome, Some(intent.sequence), Some(word))
+                ..judged.record(sequence, now, Kind::Outcome, Some(intent.sequence), Some(word)).about(wallet_id)
             })
         });
         let recorded = async {

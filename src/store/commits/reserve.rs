@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError, audit, requests};
 
 /// How a reserving transaction ended.
 enum Reservation<T> {
-    Opened { permit: T, intent: Head, sharing: Option<Sharing> },
+    Opened { permit: T, wallet_id: Option<WalletId>, intent: Head, sharing: Option<Sharing> },
     Ended(Outcome),
     Wait(Ending),
 }
@@ -119,8 +119,8 @@ impl Store {
         });
         let (result, durable) = pending.early().await;
         match result {
-            Ok((judged, Reservation::Opened { permit, intent, sharing })) => {
-                Reserved::Proceed(permit, OpenIntent { judged, intent, durable: Some(durable), sharing })
+            Ok((judged, Reservation::Opened { permit, wallet_id, intent, sharing })) => {
+                Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), sharing })
             }
             Ok((_, Reservation::Ended(outcome))) => Reserved::Settled(match durable.wait().await {
                 Ok(()) => Recorded::committed(outcome),
@@ -188,7 +188,8 @@ impl Reserving<'_, '_> {
     /// Inserts the intent and gives the permit out.
     fn open<T>(self, wallet_id: Option<WalletId>, permit: T) -> Result<Reservation<T>, StoreError> {
         let (judged, now) = (self.judged, self.now);
-        let sequence = audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Intent, None, None))?;
+        let sequence =
+            audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Intent, None, None).about(wallet_id))?;
         self.transaction
             .connection
             .prepare_cached("INSERT INTO open_intents (intent, wallet_id) VALUES (?1, ?2)")?
@@ -198,7 +199,7 @@ impl Reserving<'_, '_> {
             requests::bind(self.transaction.connection, &key, &request.content_hash, wallet_id, sequence)?;
             sharing = Some(self.in_flight.enter(key, request.content_hash));
         }
-        Ok(Reservation::Opened { permit, intent: self.transaction.head.clone(), sharing })
+        Ok(Reservation::Opened { permit, wallet_id, intent: self.transaction.head.clone(), sharing })
     }
 
     fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {
