@@ -112,7 +112,7 @@ async fn kms(service: Arc<Service>, headers: &HeaderMap, body: Bytes) -> Result<
         let request_id = request_id.clone();
         let call = async move {
             if let Some(latency) = latency {
-                tokio::time::sleep(latency).await;
+                pass(latency).await;
             }
             if !blocks {
                 return Ok(service.call(operation, &region, &body, &request_id));
@@ -126,6 +126,19 @@ async fn kms(service: Arc<Service>, headers: &HeaderMap, body: Bytes) -> Result<
         Reply::Close => Err(ClosedOnPurpose),
         Reply::Hang => match pending::<Infallible>().await {},
     }
+}
+
+/// Lets time pass. The runtime's timers tick by the millisecond, which would round a short latency up and put clients in step
+/// with the ticks; a sleeping thread is exact to some microseconds.
+async fn pass(time: Duration) {
+    const SHORT: Duration = Duration::from_millis(50);
+    if time > SHORT {
+        return tokio::time::sleep(time).await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "on a thread that is there to block")]
+    let slept = tokio::task::spawn_blocking(move || std::thread::sleep(time)).await;
+    // Not run at all if the runtime is ending: then nobody waits for the latency.
+    drop(slept);
 }
 
 /// The operation and the Region that a request is for.
