@@ -83,7 +83,8 @@ async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts);
     if let Some(url) = &settings.endpoint_url {
-        loader = loader.endpoint_url(url);
+        // With an endpoint of its own the SDK refuses every request while the environment asks for another kind of endpoint.
+        loader = loader.endpoint_url(url).use_fips(false).use_dual_stack(false);
     }
     if settings.credentials == Credentials::Emulator {
         loader =
@@ -207,17 +208,16 @@ where
         SdkError::DispatchFailure(_) if lacks_credentials(error) => AttemptError::NoCredentials,
         SdkError::DispatchFailure(failure) if never_connected(failure) => AttemptError::NotSent,
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => AttemptError::Lost,
-        SdkError::ServiceError(context) => {
-            let code = context.err().code().unwrap_or("unknown");
-            let status = context.raw().status().as_u16();
-            by_code(code, status)
-        }
+        SdkError::ServiceError(context) => by_code(context.err().code(), context.raw().status().as_u16()),
         // The SDK may grow variants; what is not known to be without effect counts as lost.
         _ => AttemptError::Lost,
     }
 }
 
-fn by_code(code: &str, status: u16) -> AttemptError {
+/// An answer without one of AWS's codes is not AWS's refusal, whatever its status: a proxy's page, or a success that can't be
+/// read, behind which the effect may have happened.
+fn by_code(code: Option<&str>, status: u16) -> AttemptError {
+    let Some(code) = code else { return AttemptError::Lost };
     match code {
         "ThrottlingException" | "Throttling" | "ThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
             AttemptError::Throttled
@@ -231,7 +231,8 @@ fn by_code(code: &str, status: u16) -> AttemptError {
             AttemptError::Unavailable { code: code.to_owned() }
         }
         _ if status >= 500 => AttemptError::Unavailable { code: code.to_owned() },
-        _ => AttemptError::Refused { code: code.to_owned() },
+        _ if status >= 400 => AttemptError::Refused { code: code.to_owned() },
+        _ => AttemptError::Lost,
     }
 }
 
@@ -249,4 +250,59 @@ fn lacks_credentials<E: Error + 'static>(error: &E) -> bool {
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that is no KMS: it reads a request and answers each connection with this.
+    fn answering(answer: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        url
+    }
+
+    async fn create_key_answered(status: &str, body: &str) -> AttemptError {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let kms = AwsKms::connect(&AwsSettings {
+            region: "eu-central-1".parse().unwrap(),
+            endpoint_url: Some(answering(answer)),
+            connect_timeout: Duration::from_secs(5),
+            attempt_timeout: Duration::from_secs(5),
+            credentials: Credentials::Emulator,
+        })
+        .await;
+        let key = NewKey { key_spec: KeySpec::EccSecgP256k1, description: String::new(), tags: Vec::new(), policy: None };
+        kms.create_key(&key).await.result.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn create_key_answered_by_what_is_not_kms_is_lost() {
+        for status in ["200 OK", "404 Not Found", "408 Request Timeout", "499 X"] {
+            for body in ["<html>a proxy's page</html>", "", "{\"KeyMetadata\":{\"Arn\":\"arn:aws", "{}"] {
+                let error = create_key_answered(status, body).await;
+                assert_eq!(error, AttemptError::Lost, "{status} {body:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn create_key_refused_by_kms_is_told_by_its_code() {
+        let refused = create_key_answered("400 Bad Request", "{\"__type\":\"LimitExceededException\"}").await;
+        assert_eq!(refused, AttemptError::Refused { code: "LimitExceededException".to_owned() });
+        let busy = create_key_answered("503 Service Unavailable", "{\"__type\":\"SomethingNewException\"}").await;
+        assert!(matches!(busy, AttemptError::Unavailable { .. }), "{busy:?}");
+    }
 }
