@@ -106,10 +106,11 @@ fn check_config(ConfigArg { config: path }: &ConfigArg) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(EX_CONFIG, &error),
     };
-    if let Err(error) = daemon::networks(&config) {
-        return fail(EX_CONFIG, &error);
-    }
-    match load_policies(&config.policy_directory) {
+    let networks = match daemon::networks(&config) {
+        Ok(networks) => networks,
+        Err(error) => return fail(EX_CONFIG, &error),
+    };
+    match load_policies(&config.policy_directory, &networks) {
         Ok(policy) => {
             for warning in policy.warnings() {
                 eprintln!("warning: {warning}");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Group, User};
 
 use super::trusted_file::{ReadError, check_directory, read_trusted};
+use crate::chains::networks::Networks;
 use crate::policy::{MAX_FILE_BYTES, MAX_FILES, NameKind, Policy, PolicyError, Source};
 
 /// Why a policy directory is not in force.
@@ -25,8 +26,10 @@ pub enum PolicyDirError {
 ///
 /// User and group names are looked up on this machine, which may ask the network (NSS): call it at start and at a reload,
 /// never for a request.
-pub fn load_policies(directory: &Path) -> Result<Policy, PolicyDirError> {
-    Ok(Policy::compile(&read_sources(directory)?, &resolve_name)?)
+pub fn load_policies(directory: &Path, networks: &Networks) -> Result<Policy, PolicyDirError> {
+    let policy = Policy::compile(&read_sources(directory)?, &resolve_name)?;
+    policy.check_places(networks)?;
+    Ok(policy)
 }
 
 /// The policy files of `directory`, by name. Each one, and the directory, must be out of others' reach.

@@ -10,6 +10,7 @@ use cedar_policy::{
     ExpressionConstructionError, PolicySet, Request, RestrictedExpression, Schema,
 };
 
+use super::compile::Place;
 use super::scope::Scope;
 use super::{Action, Context, Decision, Effect, Part, Principal, Question, Resource, Spend, Verdict, WalletFacts};
 
@@ -23,6 +24,7 @@ pub struct Policy {
     pub(super) count: usize,
     pub(super) digest: Arc<str>,
     pub(super) warnings: Vec<String>,
+    pub(super) places: Vec<Place>,
 }
 
 /// One policy.

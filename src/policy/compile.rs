@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::cedar::{EntityNames, Policy, Rule, WHOLE_SETS};
 use super::scope::{Scope, actions};
 use super::{Action, Resource};
+use crate::chains::networks::Networks;
 use crate::ids::WalletId;
 
 /// What a policy can see, in Cedar's schema language.
@@ -61,7 +62,7 @@ pub enum PolicyError {
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
     #[error("{file}: policy {policy} names {literal}, {problem}")]
-    UnknownName { file: String, policy: String, literal: String, problem: &'static str },
+    UnknownName { file: String, policy: String, literal: String, problem: String },
     #[error("the embedded schema is damaged: {0}")]
     Schema(String),
     #[error("{file}: policy {policy} can't be compiled: {reason}")]
@@ -86,11 +87,12 @@ impl Policy {
         let (schema, names) = vocabulary()?;
         let warnings = validate(&schema, &parsed)?;
 
-        let mut resolved = BTreeMap::new();
+        let (mut resolved, mut places) = (BTreeMap::new(), Vec::new());
         let mut rules: HashMap<Action, Vec<Arc<Rule>>> = HashMap::new();
         for Parsed { file: Source { name: file, .. }, policy } in &parsed {
             let id = policy.id().to_string();
             let internal = |reason: String| PolicyError::Internal { file: file.clone(), policy: id.clone(), reason };
+            places.extend(places_of(file, policy));
             let literals = literals(file, policy, resolve)?;
             let policy = policy.sub_entity_literals(literals.clone()).map_err(|e| internal(e.to_string()))?;
             resolved.extend(literals);
@@ -115,8 +117,59 @@ impl Policy {
             count: parsed.len(),
             digest: digest(&sources, &resolved).into(),
             warnings,
+            places,
         })
     }
+
+    /// Refuses assets and networks that no wallet can be of: a `forbid` that names an alias, another case or a misspelt one would
+    /// forbid nothing.
+    ///
+    /// # Errors
+    /// [`PolicyError::UnknownName`], which says what to write instead where that is known.
+    pub fn check_places(&self, networks: &Networks) -> Result<(), PolicyError> {
+        for Place { file, policy, literal, network, id } in &self.places {
+            let (asset, name) = if *network { id.split_once('/').unwrap_or((id, "")) } else { (id.as_str(), "") };
+            let canonical = networks.canonical_asset(asset).and_then(|asset| match network {
+                false => Some(asset.to_owned()),
+                true => networks.resolve(asset, Some(name)).ok().map(|found| format!("{}/{}", found.asset(), found.network())),
+            });
+            let problem = match canonical {
+                Some(canonical) if canonical == *id => continue,
+                Some(canonical) => format!("which no wallet has: write \"{canonical}\""),
+                None => "which is not served here".to_owned(),
+            };
+            return Err(PolicyError::UnknownName {
+                file: file.clone(),
+                policy: policy.clone(),
+                literal: literal.clone(),
+                problem,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// An asset or a network that a policy names.
+pub(super) struct Place {
+    file: String,
+    policy: String,
+    literal: String,
+    /// Else an asset.
+    network: bool,
+    id: String,
+}
+
+fn places_of(file: &str, policy: &cedar_policy::Policy) -> Vec<Place> {
+    let place = |literal: EntityUid| {
+        let network = match literal.type_name().basename() {
+            "Asset" => false,
+            "Network" => true,
+            _ => return None,
+        };
+        let (file, policy, id) = (file.to_owned(), policy.id().to_string(), literal.id().unescaped().to_owned());
+        Some(Place { file, policy, literal: literal.to_string(), network, id })
+    };
+    policy.entity_literals().into_iter().filter_map(place).collect()
 }
 
 struct Parsed<'s> {
@@ -212,8 +265,8 @@ fn located(source: &Source, problem: &dyn Diagnostic) -> String {
     format!("{}:{line}: {problem}{help}", source.name)
 }
 
-/// What each entity that the policy names is replaced by. Entities that can't exist are refused: a `forbid` with a
-/// misspelt name would forbid nothing.
+/// What each user, group and wallet that the policy names is replaced by. Those that can't exist are refused: a `forbid` with a
+/// misspelt name would forbid nothing. ([`Policy::check_places`] does it for assets and networks.)
 fn literals(
     file: &str,
     policy: &cedar_policy::Policy,
@@ -232,7 +285,7 @@ fn literals(
         };
         let Some(replacement) = replacement else {
             let (policy, literal) = (policy.id().to_string(), literal.to_string());
-            return Err(PolicyError::UnknownName { file: file.to_owned(), policy, literal, problem });
+            return Err(PolicyError::UnknownName { file: file.to_owned(), policy, literal, problem: problem.to_owned() });
         };
         let replacement = EntityUid::from_type_name_and_id(literal.type_name().clone(), EntityId::new(replacement));
         replacements.insert(literal, replacement);

@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("chains", &["keys"]),
     ("cli", &["config", "daemon", "dev", "kms", "log", "pipeline"]),
     ("client", &["chains", "ids", "keys", "rpc", "wallets"]),
-    ("config", &["ids", "policy"]),
+    ("config", &["chains", "ids", "policy"]),
     (
         "daemon",
         &[
@@ -56,7 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "wallets",
         ],
     ),
-    ("policy", &["clock", "ids"]),
+    ("policy", &["chains", "clock", "ids"]),
     ("rpc", &["chains", "ids", "keys", "outcome", "policy", "store", "transport", "wallets"]),
     ("store", &["audit", "caller", "chains", "clock", "ids", "keys", "outcome", "policy", "wallets"]),
     ("transport", &["caller", "rpc"]),

@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kmsignd::chains::networks::{NetworkDefaults, Networks};
 use kmsignd::config::{
     Change, Config, ConfigError, Environment, LogLevel, PolicyDirError, ReadError, load_policies, packaged_file, read_trusted,
     reference,
@@ -183,7 +184,7 @@ fn from_toml_with_a_bad_value_names_its_key_and_what_is_accepted() {
         ("[socket]\nmode = 660", "socket.mode must be a text"),
         (
             "[socket]\nmax_connections = 100",
-            "socket.max_connections_per_uid is 512, more than socket.max_connections, which is 100",
+            "socket.max_connections_per_uid is 128, more than socket.max_connections, which is 100",
         ),
         ("[socket]\nmax_in_flight = 100", "socket.max_in_flight_per_connection is 128, more than socket.max_in_flight"),
         ("[socket]\nreserved_in_flight = 1024", "socket.reserved_in_flight is 1025, more than socket.max_in_flight"),
@@ -269,7 +270,7 @@ fn load_of_a_file_that_others_can_write_is_refused() {
     fs::create_dir(&inner).unwrap();
     fs::set_permissions(&inner, Permissions::from_mode(0o700)).unwrap();
     write(&inner.join("kmsignd.toml"), b"");
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o770)).unwrap();
     let error = Config::load(&inner.join("kmsignd.toml"), &environment).unwrap_err();
     assert!(error.to_string().contains("can be written by others"), "its directory can be exchanged: {error}");
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
@@ -345,20 +346,47 @@ fn load_policies_reads_every_cedar_file_of_the_directory() {
     write(&directory.path().join("a.cedar"), b"@id(\"none\") forbid (principal in Group::\"root\", action, resource);");
     write(&directory.path().join(".hidden.cedar"), b"not cedar");
     write(&directory.path().join("a.cedar~"), b"not cedar");
-    assert_eq!(load_policies(directory.path()).unwrap().len(), 2);
+    assert_eq!(load_policies(directory.path(), &networks()).unwrap().len(), 2);
 
     write(&path, b"permit (principal == User::\"no-such-user-here\", action, resource);");
-    let error = load_policies(directory.path()).unwrap_err();
+    let error = load_policies(directory.path(), &networks()).unwrap_err();
     assert!(matches!(&error, PolicyDirError::Policy(PolicyError::UnknownName { file, .. }) if file == "b.cedar"), "{error}");
 
     fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
-    assert!(matches!(load_policies(directory.path()), Err(PolicyDirError::File(ReadError::Writable { .. }))));
+    assert!(matches!(load_policies(directory.path(), &networks()), Err(PolicyDirError::File(ReadError::Writable { .. }))));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(matches!(load_policies(directory.path()), Err(PolicyDirError::File(ReadError::NotAFile { .. }))));
+    assert!(matches!(load_policies(directory.path(), &networks()), Err(PolicyDirError::File(ReadError::NotAFile { .. }))));
     fs::remove_dir(&path).unwrap();
-    assert_eq!(load_policies(directory.path()).unwrap().len(), 1);
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
-    assert!(matches!(load_policies(directory.path()), Err(PolicyDirError::File(ReadError::Writable { .. }))));
-    assert!(load_policies(&directory.path().join("none")).is_err());
+    assert_eq!(load_policies(directory.path(), &networks()).unwrap().len(), 1);
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o775)).unwrap();
+    assert!(matches!(load_policies(directory.path(), &networks()), Err(PolicyDirError::File(ReadError::Writable { .. }))));
+    assert!(load_policies(&directory.path().join("none"), &networks()).is_err());
+}
+
+fn networks() -> Networks {
+    Networks::new(&NetworkDefaults::default(), &[]).unwrap()
+}
+
+#[test]
+fn load_policies_that_name_no_asset_or_network_of_ours_are_refused_with_what_to_write() {
+    for (named, problem) in [
+        ("Asset::\"BSC\"", "write \"BNB\""),
+        ("Asset::\"btc\"", "write \"BTC\""),
+        ("Asset::\"LTCC\"", "not served"),
+        ("Network::\"BTC/Testnet\"", "write \"BTC/testnet\""),
+        ("Network::\"MATIC/amoy\"", "write \"POL/amoy\""),
+        ("Network::\"BTC/sepolia\"", "not served"),
+        ("Network::\"BTC\"", "not served"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("forbid (principal, action == Action::\"signRaw\", resource in {named});");
+        fs::write(directory.path().join("mine.cedar"), text).unwrap();
+        let refused = load_policies(directory.path(), &networks()).unwrap_err().to_string();
+        assert!(refused.contains(named) && refused.contains(problem), "{refused}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let text = "forbid (principal, action, resource in Asset::\"BNB\"); forbid (principal, action, resource in Network::\"BTC/testnet\");";
+    fs::write(directory.path().join("mine.cedar"), text).unwrap();
+    assert_eq!(load_policies(directory.path(), &networks()).unwrap().len(), 2);
 }
