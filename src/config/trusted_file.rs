@@ -53,16 +53,15 @@ pub fn read_trusted(path: &Path, max_bytes: usize) -> Result<String, ReadError> 
 
 /// Refuses a directory in which others can put files, or on the way to which others can put another directory in its place.
 pub fn check_directory(path: &Path) -> Result<(), ReadError> {
-    const OTHERS: u32 = 0o002;
+    const OTHERS: u32 = 0o022;
     /// In a sticky directory such as /tmp nobody can move away what is another's.
     const STICKY: u32 = 0o1000;
     let io = |source| ReadError::Io { path: path.to_owned(), source };
-    check_writers(path, &path.metadata().map_err(io)?, OTHERS, "o-w")?;
+    check_writers(path, &path.metadata().map_err(io)?, OTHERS, "go-w")?;
     for above in path.canonicalize().map_err(io)?.ancestors().skip(1) {
-        let mode = above.metadata().map_err(io)?.mode() & 0o7777;
-        if mode & OTHERS != 0 && mode & STICKY == 0 {
-            return Err(ReadError::Writable { path: above.to_owned(), mode, fix: "o-w" });
-        }
+        let metadata = above.metadata().map_err(io)?;
+        let forbidden = if metadata.mode() & STICKY == 0 { OTHERS } else { 0 };
+        check_writers(above, &metadata, forbidden, "go-w")?;
     }
     Ok(())
 }
