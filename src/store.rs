@@ -93,7 +93,16 @@ impl Store {
 
     /// Drops stored answers older than `before`; their requestIds stay taken. Returns how many.
     pub async fn prune_answers(&self, before: Timestamp) -> Result<usize, StoreError> {
-        self.writer.submit(move |transaction| requests::prune(transaction.connection, before)).durable().await
+        const PART: usize = 1000;
+        let mut pruned: usize = 0;
+        loop {
+            let part =
+                self.writer.submit(move |transaction| requests::prune(transaction.connection, before, PART)).durable().await?;
+            pruned = pruned.saturating_add(part);
+            if part < PART {
+                return Ok(pruned);
+            }
+        }
     }
 
     /// Bytes of the database file and its write-ahead log.

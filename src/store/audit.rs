@@ -64,20 +64,30 @@ impl Store {
 
     /// Checks the whole chain up to the head that we wrote. Reads every record, so it belongs in a blocking task.
     pub fn audit_verify(&self) -> Result<Verdict, StoreError> {
-        let known = self.writer.head();
-        self.read(|connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let mut checker = Checker::against(known);
-            let mut statement = snapshot.prepare("SELECT sequence, record, hash FROM audit ORDER BY sequence")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                // A row whose columns are not even of their types is tampering too, not an error of the check.
-                let sequence = row.get_ref(0)?.as_i64().ok().and_then(|value| u64::try_from(value).ok()).unwrap_or_default();
-                let record = row.get_ref(1)?.as_str().unwrap_or_default();
-                let hash = row.get_ref(2)?.as_blob().unwrap_or_default();
-                checker.take(sequence, record, hash);
-            }
-            Ok(checker.finish())
-        })
+        let mut checker = Checker::against(self.writer.head());
+        let mut after = 0;
+        // In parts: a reader that stays long keeps the write-ahead log from being folded back.
+        while let Some(last) = self.read(|connection| check_part(connection, &mut checker, after))? {
+            after = last;
+        }
+        Ok(checker.finish())
     }
+}
+
+/// Checks the rows behind a sequence, and gives the last one's if there were any.
+fn check_part(connection: &Connection, checker: &mut Checker, after: i64) -> Result<Option<i64>, StoreError> {
+    const PART: u32 = 10_000;
+    let mut statement =
+        connection.prepare_cached("SELECT sequence, record, hash FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")?;
+    let mut rows = statement.query((after, PART))?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        // A row whose columns are not even of their types is tampering too, not an error of the check.
+        let sequence = row.get_ref(0)?.as_i64().unwrap_or_default();
+        let record = row.get_ref(1)?.as_str().unwrap_or_default();
+        let hash = row.get_ref(2)?.as_blob().unwrap_or_default();
+        checker.take(u64::try_from(sequence).unwrap_or_default(), record, hash);
+        last = Some(sequence);
+    }
+    Ok(last)
 }

@@ -5,8 +5,8 @@
 //!
 //! Source: <https://www.sqlite.org/wal.html#ckpt>
 
-use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -55,15 +55,25 @@ impl LogFolder {
     }
 
     fn restart(&mut self, writing: &Connection) {
-        fold(writing, "RESTART");
-        (self.since_copy, self.since_restart) = (0, 0);
+        self.since_copy = 0;
+        // Where a reader is in the way, the next try comes after as much work again, or when idle.
+        self.since_restart = if fold(writing, "RESTART") { 0 } else { COPY_AFTER };
     }
 }
 
-/// A reader in the way makes this do less, never fail a write.
-fn fold(connection: &Connection, mode: &str) {
-    if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
-        let path = connection.path().map_or(Path::new(""), Path::new).display();
-        tracing::warn!(%path, %error, "the write-ahead log could not be folded back");
-    }
+/// Folds as far as readers let it, without waiting for any. Returns whether all of the log was folded.
+fn fold(connection: &Connection, mode: &str) -> bool {
+    let folded = || {
+        let waits = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u64>(0))?;
+        connection.busy_timeout(Duration::ZERO)?;
+        let busy = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get::<_, bool>(0));
+        connection.busy_timeout(Duration::from_millis(waits))?;
+        Ok(!busy?)
+    };
+    folded().unwrap_or_else(|error: rusqlite::Error| {
+        if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) {
+            tracing::warn!(%error, "the write-ahead log could not be folded back");
+        }
+        false
+    })
 }

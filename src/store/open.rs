@@ -13,6 +13,9 @@ use super::StoreError;
 /// "kmsd" as SQLite's application id: tells our file from any other database.
 const APPLICATION_ID: i64 = 0x6b6d_7364;
 
+/// What is left of a write-ahead log that a burst made larger.
+const WAL_LIMIT_BYTES: i64 = 64 << 20;
+
 /// Each schema version in turn; version `n` is what the first `n` scripts make.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_wallets_audit_requests.sql")];
 
@@ -127,6 +130,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     // The writer folds the log back itself, between transactions, so that no caller waits for it.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
     Ok(())
 }
 

@@ -80,8 +80,13 @@ pub(super) fn free(connection: &Connection, key: &RequestKey) -> Result<(), Stor
 
 /// Drops answers given before `before`. The ids and contents stay for good, so that a late retry is a conflict, never a
 /// second signature.
-pub(super) fn prune(connection: &Connection, before: Timestamp) -> Result<usize, StoreError> {
+///
+/// At most `limit` at once, so that no caller's write waits long behind it. Returns how many there were.
+pub(super) fn prune(connection: &Connection, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     Ok(connection
-        .prepare_cached("UPDATE requests SET answer = NULL WHERE answered_at < ?1 AND answer IS NOT NULL")?
-        .execute([before.unix_millis()])?)
+        .prepare_cached(
+            "UPDATE requests SET answer = NULL WHERE (uid, method, request_id) IN
+             (SELECT uid, method, request_id FROM requests WHERE answered_at < ?1 AND answer IS NOT NULL LIMIT ?2)",
+        )?
+        .execute((before.unix_millis(), limit))?)
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -166,9 +166,7 @@ fn in_savepoint<T>(
         Err(error) => {
             *transaction.head = head_before;
             // Known before the caller hears of it.
-            if let StoreError::Sqlite(error) = error
-                && error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation)
-            {
+            if let StoreError::Sqlite(error) = error {
                 lock(transaction.state).health = Err(error.to_string());
             }
             transaction.connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
