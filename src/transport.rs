@@ -113,7 +113,7 @@ impl Default for Limits {
             max_message_bytes: 4 << 20,
             max_batch_length: 256,
             max_connections: 1024,
-            max_connections_per_uid: 512,
+            max_connections_per_uid: 128,
             reserved_connections: 16,
             max_in_flight_per_connection: 128,
             max_in_flight: 1024,

@@ -508,6 +508,9 @@ fn within_params(failure: Failure) -> Failure {
     }
 }
 
+/// Longer names are no typing errors, and likening them would take long.
+pub(super) const MAX_SUGGESTED_BYTES: usize = 64;
+
 /// Prefixes of methods that Ethereum nodes serve from the chain's state.
 const NODE_PREFIXES: [&str; 7] = ["eth_", "net_", "web3_", "txpool_", "debug_", "trace_", "engine_"];
 
@@ -522,6 +525,7 @@ pub fn unknown_method(name: &str) -> RpcError {
     }
     let names = METHODS.iter().flat_map(|method| std::iter::once(method.name).chain(method.aliases.iter().copied()));
     let nearest = names
+        .filter(|_| name.len() <= MAX_SUGGESTED_BYTES)
         .map(|known| (strsim::jaro_winkler(known, name), known))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness > 0.85);

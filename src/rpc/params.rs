@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::methods::{Method, Param};
+use super::methods::{MAX_SUGGESTED_BYTES, Method, Param};
 use crate::chains::AddressType;
 use crate::chains::networks::{Network, Networks};
 use crate::outcome::Failure;
@@ -113,6 +113,7 @@ fn unknown(method: &Method, name: &str) -> Failure {
     let nearest = method
         .params
         .iter()
+        .filter(|_| name.len() <= MAX_SUGGESTED_BYTES)
         .map(|param| (strsim::jaro_winkler(param.name, name), param.name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness > 0.7);

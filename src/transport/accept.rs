@@ -48,6 +48,7 @@ impl Server {
             mode: self.mode,
             hooks: self.hooks,
             slots: Arc::new(Semaphore::new(max_in_flight.saturating_sub(reserved))),
+            slots_by_uid: Mutex::default(),
             reserved_slots: Arc::new(Semaphore::new(reserved)),
             phase: phase_seen,
             limits,

@@ -4,9 +4,10 @@
 //! Every request with an id gets exactly one answer, whatever becomes of it. A call that runs in a task runs to its end: no
 //! client that hangs up, no stop of the server and no full queue cancels it.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{BufMut, BytesMut};
@@ -23,6 +24,10 @@ use crate::rpc::error_codes::{Kind, RpcError};
 
 /// Batches of one connection that may run at once; it is not read further meanwhile.
 const MAX_BATCHES: usize = 4;
+/// What the answers of one batch may take together.
+const MAX_BATCH_ANSWER_BYTES: usize = 16 << 20;
+/// Calls of a batch that run in place before others have their turn.
+const YIELD_EVERY: usize = 16;
 const RETRY_CALL_AFTER_MS: u64 = 100;
 
 /// What all connections share.
@@ -32,11 +37,25 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) hooks: Hooks,
     pub(super) slots: Arc<Semaphore>,
+    /// Of `slots`, what one uid may take: half, so that nobody stops everybody. Entries go with a uid's last connection.
+    pub(super) slots_by_uid: Mutex<HashMap<u32, Weak<Semaphore>>>,
     pub(super) reserved_slots: Arc<Semaphore>,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
 impl Shared {
+    fn slots_of(&self, uid: u32) -> Arc<Semaphore> {
+        let mut by_uid = self.slots_by_uid.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slots) = by_uid.get(&uid).and_then(Weak::upgrade) {
+            return slots;
+        }
+        by_uid.retain(|_, slots| slots.strong_count() > 0);
+        let half = self.limits.max_in_flight.div_ceil(2).min(Semaphore::MAX_PERMITS);
+        let slots = Arc::new(Semaphore::new(half));
+        by_uid.insert(uid, Arc::downgrade(&slots));
+        slots
+    }
+
     pub(super) fn calls_running(&self) -> usize {
         let free = self.slots.available_permits().saturating_add(self.reserved_slots.available_permits());
         self.limits.max_in_flight.saturating_sub(free)
@@ -85,6 +104,7 @@ pub(super) struct Session {
     /// Why this connection gets nothing but this answer.
     refusal: Option<RpcError>,
     slots: Arc<Semaphore>,
+    slots_of_uid: Arc<Semaphore>,
     batches: Arc<Semaphore>,
     _alive: mpsc::Sender<()>,
 }
@@ -106,6 +126,8 @@ enum Admitted {
 /// The right to run one call.
 struct Slot {
     _of_connection: OwnedSemaphorePermit,
+    /// None for a call in the reserve.
+    _of_uid: Option<OwnedSemaphorePermit>,
     _of_server: OwnedSemaphorePermit,
 }
 
@@ -119,7 +141,16 @@ enum Begun {
 impl Session {
     pub(super) fn new(shared: Arc<Shared>, caller: Caller, refusal: Option<RpcError>, alive: mpsc::Sender<()>) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(shared.limits.max_in_flight_per_connection.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { shared, caller, refusal, slots, batches: Arc::new(Semaphore::new(MAX_BATCHES)), _alive: alive })
+        let slots_of_uid = shared.slots_of(caller.uid());
+        Arc::new(Self {
+            shared,
+            caller,
+            refusal,
+            slots,
+            slots_of_uid,
+            batches: Arc::new(Semaphore::new(MAX_BATCHES)),
+            _alive: alive,
+        })
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -214,7 +245,8 @@ impl Session {
         }
         let depth = limits.max_json_depth.saturating_sub(1);
         let requests = elements.into_iter().map(|element| self.admit(element.get(), depth)).collect();
-        let mut batch: Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(Arc::clone(self).run_batch(requests));
+        let mut batch: Pin<Box<dyn Future<Output = Answer> + Send>> =
+            Box::pin(Arc::clone(self).run_batch(requests, later.clone()));
         if let Some(answer) = poll_now(&mut batch) {
             put_line(out, &answer);
             return false;
@@ -230,34 +262,57 @@ impl Session {
     }
 
     /// Runs the calls of a batch side by side as slots allow, and gives the answers in the order of the requests.
-    async fn run_batch(self: Arc<Self>, requests: Vec<Admitted>) -> Answer {
+    ///
+    /// Calls that have not begun when the client goes away do not begin.
+    async fn run_batch(self: Arc<Self>, requests: Vec<Admitted>, client: Later) -> Answer {
         let (later, mut finished) = unbounded_channel();
-        let mut answers = Vec::with_capacity(requests.len());
+        let (mut answers, mut ids, mut bytes) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()), 0);
         for (place, request) in requests.into_iter().enumerate() {
-            answers.push(match request {
-                Admitted::Notification => Answer::new(),
-                Admitted::Refused(refusal) => self.refused(refusal),
-                Admitted::Call(call) => self.run_in_batch(call, place, &later).await,
-            });
+            if place % YIELD_EVERY == YIELD_EVERY - 1 {
+                // Others have their turn too.
+                tokio::task::yield_now().await;
+            }
+            let (id, answer) = match request {
+                Admitted::Notification => (Id::Null, Answer::new()),
+                Admitted::Refused(refusal) => (Id::Null, self.refused(refusal)),
+                Admitted::Call(call) => (call.id.clone(), self.run_in_batch(call, place, &later, &client).await),
+            };
+            answers.push(self.fitting(answer, &id, &mut bytes));
+            ids.push(id);
         }
         drop(later);
         while let Some((place, answer)) = finished.recv().await {
-            if let Some(waiting) = answers.get_mut(place) {
-                *waiting = answer;
+            if let (Some(waiting), Some(id)) = (answers.get_mut(place), ids.get(place)) {
+                *waiting = self.fitting(answer, id, &mut bytes);
             }
         }
         answers.retain(|answer| !answer.is_empty());
         array_of(&answers)
     }
 
+    /// The answer, or an error if the answers of its batch would become too long. A short one always fits: what a call with an
+    /// effect gives is short, and must not be lost.
+    fn fitting(&self, answer: Answer, id: &Id<'_>, bytes: &mut usize) -> Answer {
+        const SHORT: usize = 64 << 10;
+        let with_it = bytes.saturating_add(answer.len());
+        if with_it > MAX_BATCH_ANSWER_BYTES && answer.len() > SHORT {
+            let text =
+                format!("the answers of one batch may have {MAX_BATCH_ANSWER_BYTES} bytes together; ask in smaller batches");
+            let error = RpcError::new(Kind::Overloaded, text).with("retryAfterMs", RETRY_CALL_AFTER_MS);
+            return self.refused(Refusal::of(id, error));
+        }
+        *bytes = with_it;
+        answer
+    }
+
     /// Gives the answer, or an empty one if it comes through `later`.
-    async fn run_in_batch(self: &Arc<Self>, call: Call, place: usize, later: &Later) -> Answer {
+    async fn run_in_batch(self: &Arc<Self>, call: Call, place: usize, later: &Later, client: &Later) -> Answer {
         let id = call.id.clone();
         let future = match self.begin(call) {
             Begun::Done(response) => return answer_of(response),
             Begun::Waits(future) => future,
         };
-        match self.slot().await {
+        match self.slot(client).await {
             Some(slot) => self.spawn(future, slot, Ticket::new(later, place, id)),
             None => return self.refused(Refusal::of(&id, shutting_down())),
         }
@@ -361,16 +416,20 @@ impl Session {
 
     fn try_slot(&self) -> Option<Slot> {
         let of_connection = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let of_server = Arc::clone(&self.shared.slots).try_acquire_owned().or_else(|full| {
-            let reserved =
-                if (self.shared.hooks.reserved)(&self.caller) { &self.shared.reserved_slots } else { return Err(full) };
-            Arc::clone(reserved).try_acquire_owned()
-        });
-        Some(Slot { _of_connection: of_connection, _of_server: of_server.ok()? })
+        let ordinary = || {
+            let of_uid = Arc::clone(&self.slots_of_uid).try_acquire_owned().ok()?;
+            Some((Some(of_uid), Arc::clone(&self.shared.slots).try_acquire_owned().ok()?))
+        };
+        let reserved = || {
+            let may = (self.shared.hooks.reserved)(&self.caller);
+            may.then(|| Arc::clone(&self.shared.reserved_slots).try_acquire_owned().ok())?.map(|slot| (None, slot))
+        };
+        let (of_uid, of_server) = ordinary().or_else(reserved)?;
+        Some(Slot { _of_connection: of_connection, _of_uid: of_uid, _of_server: of_server })
     }
 
-    /// Waits for a slot, but not while the server stops.
-    async fn slot(&self) -> Option<Slot> {
+    /// Waits for a slot, but not while the server stops, nor for a client that has gone.
+    async fn slot(&self, client: &Later) -> Option<Slot> {
         if *self.shared.phase.borrow() >= Phase::Draining {
             return None;
         }
@@ -379,12 +438,14 @@ impl Session {
         }
         let free = async {
             let of_connection = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+            let of_uid = Arc::clone(&self.slots_of_uid).acquire_owned().await.ok()?;
             let of_server = Arc::clone(&self.shared.slots).acquire_owned().await.ok()?;
-            Some(Slot { _of_connection: of_connection, _of_server: of_server })
+            Some(Slot { _of_connection: of_connection, _of_uid: Some(of_uid), _of_server: of_server })
         };
         tokio::select! {
             slot = free => slot,
             () = reached(self.phase(), Phase::Draining) => None,
+            () = client.closed() => None,
         }
     }
 

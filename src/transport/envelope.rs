@@ -180,6 +180,9 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
+/// Keys by which serde_json passes values to itself: one in a message would have its text read as JSON once more, unchecked.
+const PRIVATE: &str = "$serde_json::private::";
+
 impl<'de> Visitor<'de> for Strict {
     type Value = ();
 
@@ -191,6 +194,9 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut keys = Keys::default();
         while let Some(key) = map.next_key_seed(Key)? {
+            if key.starts_with(PRIVATE) {
+                return Err(A::Error::custom("no key may begin with \"$serde_json::private::\""));
+            }
             if let Err(twice) = keys.insert(key) {
                 let named: String = twice.chars().take(MAX_NAMED_CHARS).collect();
                 return Err(A::Error::custom(format_args!("the key {named:?} stands twice in one object")));

@@ -291,3 +291,25 @@ fn explain_with_bad_parameters_of_the_explained_call_names_them_within_params() 
         refuses(&mut caller, field, "policy_explain", json!({ "method": method, "params": params }));
     }
 }
+
+#[test]
+fn key_that_serde_json_keeps_to_itself_is_refused() {
+    // With it a text would be read as JSON once more, past every check: here as the number 5, and as a wallet id given twice.
+    let daemon = Daemon::start();
+    for params in [
+        json!({ "limit": { "$serde_json::private::RawValue": "5" } }),
+        json!({ "$serde_json::private::RawValue": "{\"limit\":5,\"limit\":6}" }),
+    ] {
+        daemon.fails("PARSE_ERROR", "wallet_list", params);
+    }
+}
+
+#[test]
+fn name_of_a_megabyte_is_refused_without_a_search_for_the_nearest() {
+    let daemon = Daemon::start();
+    let long = "wallet_gett".repeat(100_000);
+    let method = daemon.connect().call(&long, json!({})).unwrap_err();
+    assert!(!method["message"].as_str().unwrap().contains("did you mean"), "{method}");
+    let param = daemon.connect().call("wallet_get", json!({ long: 1 })).unwrap_err();
+    assert!(!param["message"].as_str().unwrap().contains("did you mean"), "{param}");
+}
