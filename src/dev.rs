@@ -6,7 +6,6 @@
 
 mod demo;
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -165,7 +164,8 @@ fn prepare(directory: &Path) -> Result<PathBuf, DevError> {
     Ok(directory)
 }
 
-/// The configuration of a development daemon. The environment may change what it likes, but not where KMS is.
+/// The configuration of a development daemon. The environment may change much of it, but neither where KMS is nor that all lies in
+/// the directory: variables meant for production must not lead there.
 fn read_config(directory: &Path, endpoint: &str) -> Result<Config, ConfigError> {
     let path = |name: &str| toml_text(&directory.join(name).display().to_string());
     let text = format!(
@@ -176,13 +176,8 @@ fn read_config(directory: &Path, endpoint: &str) -> Result<Config, ConfigError> 
         path("policy.d"),
         toml_text(endpoint),
     );
-    let of_process = |name: &str| std::env::var_os(name).map(|value| (name.to_owned(), value));
-    let elsewhere = |name: &str| name.starts_with("KMSIGND__") && !name.starts_with("KMSIGND__KMS__");
-    let prefixed = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let environment: Environment = prefixed
-        .filter(|(name, _): &(String, OsString)| elsewhere(name))
-        .chain(["UTXO_NETWORK", "EVM_NETWORK"].into_iter().filter_map(of_process))
-        .collect();
+    let environment = Environment::of_process()
+        .without(|key| key.starts_with("kms.") || ["socket.path", "store.path", "policy.directory"].contains(&key));
     Config::from_toml("kmsignd dev", &text, &environment)
 }
 

@@ -35,6 +35,14 @@ impl Environment {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
 
+    /// The variables whose keys are not `unwanted`, however they are spelt.
+    #[must_use]
+    pub fn without(self, unwanted: impl Fn(&str) -> bool) -> Self {
+        let names: Vec<String> =
+            self.variables().filter(|variable| unwanted(&variable.key)).map(|variable| variable.name.to_owned()).collect();
+        Self(self.0.into_iter().filter(|(name, _)| !names.contains(name)).collect())
+    }
+
     /// In the order in which they apply: a later one overrides an earlier one.
     pub(super) fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
         let prefixed = self.0.iter().filter_map(|(name, value)| {

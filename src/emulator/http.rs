@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -64,12 +64,22 @@ async fn connection(stream: TcpStream, service: Arc<Service>) {
     }
 }
 
+/// A page on the web can make a browser send requests here; they carry an `Origin`, or after DNS rebinding a foreign `Host`.
+fn comes_from_a_browser(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    headers.contains_key(ORIGIN) || !["127.0.0.1", "localhost", "[::1]", ""].contains(&name)
+}
+
 async fn route(service: Arc<Service>, request: Request<Incoming>) -> Result<Answer, ClosedOnPurpose> {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large or was cut off"));
     };
     let body = body.to_bytes();
+    if comes_from_a_browser(&parts.headers) {
+        return Ok(plain(StatusCode::FORBIDDEN, "the KMS emulator serves programs of this machine, not web pages"));
+    }
     match (&parts.method, parts.uri.path()) {
         (&Method::POST, "/") => kms(service, &parts.headers, body).await,
         (&Method::GET, "/_emulator/faults") => Ok(json_answer(&service.faults.get())),
