@@ -76,7 +76,7 @@ pub fn listen(config: &Config) -> Result<Listener, StartError> {
 pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let Setup { config, read_again, credentials, unlimited, mainnet } = setup;
     let networks = networks(&config)?;
-    let policy = load_policies(&config.policy_directory)?;
+    let policy = load_policies(&config.policy_directory, &networks)?;
     for warning in policy.warnings() {
         tracing::warn!(warning, "a policy validates with a warning");
     }
@@ -90,8 +90,10 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let answer_retention = config.store.answer_retention;
     let reloader = Box::new(move || {
         let newer = read_again()?;
+        // The networks in force stay until a restart, and policies are about those.
         networks_of(&newer)?;
-        let policy = load_policies(&newer.policy_directory).map_err(|error| error.to_string())?;
+        let in_force = networks_of(&config)?;
+        let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
         Ok((policy, config.changes(&newer)))
     });
     let parts = Parts { networks, mainnet, store, answer_retention, kms, clock };
@@ -205,10 +207,11 @@ fn mode(method: &str) -> Mode {
 }
 
 fn hooks(services: &Arc<Services>) -> Hooks {
-    let for_ready = Arc::clone(services);
+    let (for_ready, for_reserved) = (Arc::clone(services), Arc::clone(services));
     Hooks {
         ready: Arc::new(move || for_ready.readiness()),
         metrics: Arc::new(metrics::render),
+        reserved: Arc::new(move |caller| for_reserved.may_freeze(caller)),
         unknown_method: Arc::new(unknown_method),
         observe: Arc::new(|caller, event| match event {
             Event::Connected => metrics::connected(1.0),
@@ -218,7 +221,6 @@ fn hooks(services: &Arc<Services>) -> Hooks {
                 tracing::debug!(uid = caller.uid(), kind = error.kind().as_str(), "a request was refused");
             }
         }),
-        ..Hooks::default()
     }
 }
 

@@ -58,9 +58,8 @@ impl Services {
             (Request::CreateKey(new), _) => self.create(judged, new, AnswerShape::Key).await,
             (Request::SignHash(request), Subject::Wallet(wallet)) => self.sign_hash(judged, &wallet, request).await,
             (Request::WalletVerify(_), Subject::Wallet(wallet)) => self.verify_wallet(judged, &wallet).await,
-            (Request::SignHash(_) | Request::WalletVerify(_), Subject::Unknown(failure)) => {
-                self.store.record_refusal(judged, failure).await
-            }
+            // Recorded even for a read, as the denial of a wallet that is there is: else the time it takes would tell them apart.
+            (_, Subject::Unknown(failure)) => self.store.record_refusal(judged, failure).await,
             (Request::AdminReload, _) => self.reload(judged).await,
             (_, subject) => self.read_only(judged, call, subject).await,
         }
@@ -70,15 +69,20 @@ impl Services {
         let Judged { caller, decision, .. } = judged;
         let outcome = match call.method().runs {
             Runs::Inline => self.read(&caller, call.request(), subject),
-            Runs::ToItsEnd => tokio::task::spawn_blocking(move || self.read(&caller, call.request(), subject))
-                .await
-                .unwrap_or_else(|error| Err(Failure::Internal(error.to_string()))),
+            Runs::ToItsEnd => {
+                // Never closed, so there is a turn for everyone.
+                let turn = Arc::clone(&self);
+                let _turn = turn.long_reads.acquire().await;
+                tokio::task::spawn_blocking(move || self.read(&caller, call.request(), subject))
+                    .await
+                    .unwrap_or_else(|error| Err(Failure::Internal(error.to_string())))
+            }
         };
         Recorded::allowed_read(&decision, outcome)
     }
 
     async fn sign_hash(&self, judged: Judged, wallet: &Wallet, request: &SigningRequest) -> Recorded {
-        let payload = match sign::payload(wallet, request) {
+        let payload = match sign::payload(&self.networks, wallet, request) {
             Ok(payload) => payload,
             Err(failure) => return self.store.record_refusal(judged, failure).await,
         };
@@ -87,11 +91,12 @@ impl Services {
             Reserved::Settled(recorded) => return recorded,
         };
         let Answered { result, request_ids } = self.kms.sign(permit, &key).await;
+        let lost = result.as_ref().is_err_and(|error| !error.had_no_effect());
         let outcome = result
             .map_err(KmsError::into_failure)
             .and_then(|raw| verify::verify(raw, &key).map_err(verify::alarm))
             .and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
-        self.store.record_signing(open, outcome, request_ids).await
+        self.store.record_signing(open, outcome, lost, request_ids).await
     }
 
     async fn create(&self, judged: Judged, new: &NewWallet, shape: AnswerShape) -> Recorded {
@@ -144,7 +149,7 @@ impl Services {
         };
         let mut request_ids = Vec::new();
         let outcome = self.examine(wallet, signing, &mut request_ids).await;
-        self.store.record_signing(open, outcome, request_ids).await
+        self.store.record_signing(open, outcome, false, request_ids).await
     }
 
     async fn reload(self: Arc<Self>, judged: Judged) -> Recorded {

@@ -82,6 +82,11 @@ impl Services {
         })
     }
 
+    /// Whether the caller may stop everything, for which connections and slots are kept.
+    pub fn may_freeze(&self, caller: &Caller) -> bool {
+        self.ask(caller, Action::Freeze, Resource::Daemon, Context::Method("admin_freeze")).is_allowed()
+    }
+
     pub(super) fn ask(&self, caller: &Caller, action: Action, resource: Resource<'_>, context: Context<'_>) -> Decision {
         let principal = Principal { uid: caller.uid(), groups: caller.groups() };
         self.policy().decide(&Question { principal, action, resource, context })

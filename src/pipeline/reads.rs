@@ -1,5 +1,7 @@
 //! What reads answer. Nothing here asks KMS, writes, or waits.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -19,7 +21,6 @@ impl Services {
     /// Answers a permitted read.
     pub(super) fn read(&self, caller: &Caller, request: &Request, subject: Subject) -> Outcome {
         match (request, subject) {
-            (_, Subject::Unknown(failure)) => Err(failure),
             (Request::WalletGet(_), Subject::Wallet(wallet)) => list::wallet(&wallet),
             (Request::WalletAddresses(_), Subject::Wallet(wallet)) => list::addresses(&self.networks, &wallet),
             (Request::GetPublicKey(_), Subject::Wallet(wallet)) => list::public_key(&wallet),
@@ -38,7 +39,10 @@ impl Services {
             (Request::AuditTail(query), _) => self.audit_tail(query),
             (Request::AuditVerify, _) => self.audit_verify(),
             (Request::AdminStatus, _) => self.status(),
-            (Request::Discover, _) => Answer::of(&openrpc::document()),
+            (Request::Discover, _) => {
+                static DOCUMENT: OnceLock<Result<Answer, Failure>> = OnceLock::new();
+                DOCUMENT.get_or_init(|| Answer::of(&openrpc::document())).clone()
+            }
             (request, _) => Err(Failure::Internal(format!("{request:?} is no read"))),
         }
     }

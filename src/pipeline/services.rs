@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::chains::networks::Networks;
 use crate::clock::{Clock, Timestamp};
@@ -13,6 +14,9 @@ use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::transport::Readiness;
+
+/// Reads that take milliseconds or more and run at once.
+const LONG_READS: usize = 4;
 
 /// Everything a request may need. One for the life of the daemon.
 pub struct Services {
@@ -25,10 +29,14 @@ pub struct Services {
     pub answer_retention: Duration,
     /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
     pub mainnet: Mainnet,
+    /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
+    pub(super) long_reads: Semaphore,
     policy: RwLock<Arc<Policy>>,
     policy_problem: Mutex<Option<String>>,
     kms_health: Mutex<KmsHealth>,
     reloader: Reloader,
+    /// One reload at a time: of two, the one that read last must be in force.
+    reloading: Mutex<()>,
 }
 
 /// What [`Services`] are made of.
@@ -78,10 +86,12 @@ impl Services {
             kms,
             started_at: clock.now(),
             clock,
+            long_reads: Semaphore::new(LONG_READS),
             policy: RwLock::new(Arc::new(policy)),
             policy_problem: Mutex::default(),
             kms_health: Mutex::new(KmsHealth::NotAsked),
             reloader,
+            reloading: Mutex::default(),
         }
     }
 
@@ -95,6 +105,7 @@ impl Services {
     /// # Errors
     /// [`Failure::InvalidParams`] naming the file.
     pub fn reload_now(&self) -> Result<Reloaded, Failure> {
+        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         match (self.reloader)() {
             Ok((policy, changes)) => {
                 let policy_digest = policy.digest().to_owned();

@@ -24,6 +24,9 @@ struct Page<'a> {
     next_cursor: Option<WalletId>,
 }
 
+/// Wallets read in one step of a listing, since a caller may be shown few of many.
+const STEP: u32 = 1000;
+
 /// The answer of wallet_list: one page of the wallets that are `visible`. The cursor is always one of them, so that it tells of no
 /// other.
 pub fn page(store: &Store, list: &WalletList, visible: impl Fn(&Wallet) -> bool) -> Outcome {
@@ -32,7 +35,7 @@ pub fn page(store: &Store, list: &WalletList, visible: impl Fn(&Wallet) -> bool)
     let mut shown: Vec<Wallet> = Vec::new();
     let mut more = true;
     while more && shown.len() < limit {
-        let page = store.list_wallets(&filter, list.limit).map_err(unreadable)?;
+        let page = store.list_wallets(&filter, list.limit.max(STEP)).map_err(unreadable)?;
         more = page.next.is_some();
         filter.after = page.next;
         shown.extend(page.wallets.into_iter().filter(&visible));
@@ -132,11 +135,11 @@ pub fn accounts(store: &Store, networks: &Networks, may_sign: impl Fn(&Wallet) -
             ..Default::default()
         };
         let wallets = store.list_wallets(&filter, MAX_SCANNED).map_err(unreadable)?;
-        addresses.extend(wallets.wallets.into_iter().filter(&may_sign).filter_map(|wallet| wallet.address));
+        let room = MAX_ACCOUNTS.saturating_sub(addresses.len());
+        addresses.extend(wallets.wallets.into_iter().filter(&may_sign).filter_map(|wallet| wallet.address).take(room));
         if addresses.len() >= MAX_ACCOUNTS {
             break;
         }
     }
-    addresses.truncate(MAX_ACCOUNTS);
     Answer::of(&addresses)
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::chains::networks::Networks;
 use crate::ids::KeyArn;
 use crate::keys::{KeySpec, PinnedKey, SigningPayload};
 use crate::outcome::{Answer, Failure};
@@ -12,8 +13,12 @@ use crate::verify::VerifiedSignature;
 /// What KMS is to sign for kms_signTransactionHash.
 ///
 /// # Errors
-/// [`Failure::InvalidParams`] for an Ed25519 wallet: such keys sign messages, not digests.
-pub fn payload(wallet: &Wallet, request: &SigningRequest) -> Result<SigningPayload, Failure> {
+/// [`Failure::InvalidParams`] for an Ed25519 wallet, since such keys sign messages, not digests, and for a wallet whose network is
+/// no longer configured, since a policy about its family would not meet it.
+pub fn payload(networks: &Networks, wallet: &Wallet, request: &SigningRequest) -> Result<SigningPayload, Failure> {
+    if networks.resolve(&wallet.asset, Some(&wallet.network)).is_err() {
+        return Err(Failure::invalid("keyId", "its wallet's network is no longer configured; put it back to sign"));
+    }
     match wallet.key_spec {
         KeySpec::EccSecgP256k1 => Ok(SigningPayload::EcdsaDigest(request.digest)),
         KeySpec::EccNistEdwards25519 => {

@@ -136,7 +136,9 @@ fn repeat_after_a_refusal_may_have_another_content() {
     daemon.fault(Operation::Sign, Fault::Internal, 1000);
     daemon.fails("KMS_UNAVAILABLE", SIGN, signing(&wallet, 4, "r"));
     daemon.faults().set(Default::default());
-    assert_signed(&wallet, &digest(5), &daemon.ok(SIGN, signing(&wallet, 5, "r")));
+    // That was no refusal: KMS may have signed, so the id stays with its content.
+    daemon.fails("CONFLICT", SIGN, signing(&wallet, 5, "r"));
+    assert_signed(&wallet, &digest(4), &daemon.ok(SIGN, signing(&wallet, 4, "r")));
 }
 
 #[test]

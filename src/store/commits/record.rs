@@ -33,9 +33,17 @@ pub type KmsRequestIds = Vec<String>;
 
 impl Store {
     /// Records what came of a signature. Released only if this returns a success.
-    pub async fn record_signing(&self, open: OpenIntent, outcome: Outcome, kms_request_ids: KmsRequestIds) -> Recorded {
-        // A lost answer leaves the requestId with its content: the same content may sign again, since nothing was released.
-        let frees_request = !matches!(outcome, Ok(_) | Err(Failure::KmsOutcomeUnknown { .. }));
+    ///
+    /// If KMS's answer was `lost`, the requestId stays with its content: the same content may sign again, since nothing was
+    /// released.
+    pub async fn record_signing(
+        &self,
+        open: OpenIntent,
+        outcome: Outcome,
+        lost: bool,
+        kms_request_ids: KmsRequestIds,
+    ) -> Recorded {
+        let frees_request = outcome.is_err() && !lost;
         self.record_outcome(open, outcome, frees_request, kms_request_ids, |_, _| Ok(())).await
     }
 

@@ -42,7 +42,9 @@ impl Store {
         wallet_id: WalletId,
         payload: SigningPayload,
     ) -> Reserved<(Permit, UsableKey)> {
-        self.reserve(judged, move |reserving| {
+        // While nothing can be written, KMS is not asked for signatures that could only be withheld.
+        let ailing = self.write_health().is_err();
+        let reserved = self.reserve(judged, move |reserving| {
             let wallet = reserving.wallet(wallet_id)?;
             let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
                 return reserving.refuse(Failure::KeyNotUsable { status: wallet.status });
@@ -55,8 +57,8 @@ impl Store {
                 }
                 ended => reserving.end(ended),
             }
-        })
-        .await
+        });
+        if ailing { durably(reserved.await).await } else { reserved.await }
     }
 
     /// Inserts the PENDING wallet with its intent, durably, or takes up the wallet that an earlier call with the same
@@ -85,23 +87,19 @@ impl Store {
                 ended => reserving.end(ended),
             })
             .await;
-        match reserved {
-            // CreateKey has no client token: the row that finds the key again is on disk before KMS is asked.
-            Reserved::Proceed(permit, open) => match open.durable().await {
-                Ok(open) => Reserved::Proceed(permit, open),
-                Err(recorded) => Reserved::Settled(recorded),
-            },
-            settled @ Reserved::Settled(_) => settled,
-        }
+        // CreateKey has no client token: the row that finds the key again is on disk before KMS is asked.
+        durably(reserved).await
     }
 
     /// Settles an action that does not involve KMS, and inserts its intent.
     pub async fn reserve_action(&self, judged: Judged) -> Reserved<()> {
-        self.reserve(judged, |reserving| match reserving.request_state()? {
-            RequestState::Fresh | RequestState::Unfinished(_) => reserving.open(None, ()),
-            ended => reserving.end(ended),
-        })
-        .await
+        let reserved = self
+            .reserve(judged, |reserving| match reserving.request_state()? {
+                RequestState::Fresh | RequestState::Unfinished(_) => reserving.open(None, ()),
+                ended => reserving.end(ended),
+            })
+            .await;
+        durably(reserved).await
     }
 
     async fn reserve<T, F>(&self, judged: Judged, settle: F) -> Reserved<T>
@@ -153,6 +151,17 @@ impl OpenIntent {
             Some(durable) => durable.wait().await.map(|()| self).map_err(|error| Recorded::withheld(&error)),
             None => Ok(self),
         }
+    }
+}
+
+/// Gives the permit out only once its intent is on disk.
+async fn durably<T>(reserved: Reserved<T>) -> Reserved<T> {
+    match reserved {
+        Reserved::Proceed(permit, open) => match open.durable().await {
+            Ok(open) => Reserved::Proceed(permit, open),
+            Err(recorded) => Reserved::Settled(recorded),
+        },
+        settled @ Reserved::Settled(_) => settled,
     }
 }
 
