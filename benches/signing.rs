@@ -23,6 +23,7 @@ mod report;
 #[path = "signing/start.rs"]
 mod start;
 
+use std::path::Path;
 use std::time::Duration;
 
 use load::{Socket, Stats};
@@ -42,7 +43,9 @@ fn main() -> anyhow::Result<()> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let seconds = Duration::from_millis(if quick { 300 } else { 2000 });
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let directory = tempfile::Builder::new().prefix("kmsignd-bench-").tempdir_in(".")?;
+        // Beside this binary, among build outputs: a kill leaves it behind.
+        let here = std::env::current_exe()?;
+        let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(here.parent().unwrap_or(Path::new(".")))?;
         let emulator = Emulator::start()?;
         let daemon = Daemon::start(directory.path(), &emulator.url, 0)?;
         println!("{}", report::machine());
@@ -55,7 +58,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// kms_signTransactionHash against the bare SDK call to the same KMS, and against that call plus one durable write.
-async fn signing(emulator: &Emulator, daemon: &Daemon, directory: &std::path::Path, round: Duration) -> anyhow::Result<()> {
+async fn signing(emulator: &Emulator, daemon: &Daemon, directory: &Path, round: Duration) -> anyhow::Result<()> {
     let key = daemon.create_wallet().await?;
     let client = emulator.client().await;
     println!("\nkms_signTransactionHash, ms; `limit` is the bare call plus one durable write of 4 KiB");
@@ -88,7 +91,7 @@ async fn signing(emulator: &Emulator, daemon: &Daemon, directory: &std::path::Pa
 }
 
 /// wallet_get against a raw newline echo of as many bytes on a Unix socket.
-async fn reads(daemon: &Daemon, directory: &std::path::Path, round: Duration) -> anyhow::Result<()> {
+async fn reads(daemon: &Daemon, directory: &Path, round: Duration) -> anyhow::Result<()> {
     let wallet = daemon.first_wallet().await?;
     let echo = echo::Echo::start(directory)?;
     let ipc = load::ipc_request(&wallet);
