@@ -1,6 +1,6 @@
 //! What a step proves is made by that step alone.
 use kmsignd::ids::{KeyArn, WalletId};
-use kmsignd::keys::{PublicKey, SigningPayload};
+use kmsignd::keys::{PinnedKey, SigningPayload};
 use kmsignd::kms::RawSignature;
 use kmsignd::policy::Decision;
 use kmsignd::store::commits::{CreationPermit, Permit, UsableKey};
@@ -11,7 +11,7 @@ fn permit(wallet_id: WalletId, payload: SigningPayload) -> Permit {
     Permit { wallet_id, payload }
 }
 
-fn key(wallet_id: WalletId, arn: KeyArn, public_key: PublicKey) -> UsableKey {
+fn key(wallet_id: WalletId, arn: KeyArn, public_key: PinnedKey) -> UsableKey {
     UsableKey { wallet_id, arn, public_key }
 }
 
