@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::governor::Governor;
+use crate::clock::Timestamp;
 use crate::ids::{Deployment, KeyArn, Region, WalletId};
 use crate::keys::{KeySpec, PublicKey, SigningPayload};
 use crate::outcome::Failure;
@@ -51,6 +52,12 @@ pub struct KeyDescription {
     pub key_spec: String,
     pub key_usage: String,
     pub origin: String,
+    /// `CUSTOMER`, or `AWS` for a key that AWS made for one of its own services.
+    pub key_manager: String,
+    pub multi_region: bool,
+    pub created_at: Option<Timestamp>,
+    /// When KMS deletes it, while that is pending.
+    pub deletion_date: Option<Timestamp>,
 }
 
 /// One attempt: KMS's request id, if it answered, and how it ended.

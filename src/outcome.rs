@@ -63,6 +63,12 @@ pub enum Failure {
     /// The requestId or idempotencyKey was used for another content, or its answer is no longer kept.
     #[error("{reason}")]
     Conflict { field: &'static str, reason: String },
+    /// A freeze is in force. Nothing was signed, or what was signed is withheld.
+    #[error("signing is frozen: {reason}")]
+    Frozen { freeze_id: String, reason: String },
+    /// Too many wallets wait for MongoDB, so no new one is made. Signing goes on.
+    #[error("{waiting} wallets wait for MongoDB, which is [sync] max_pending; no wallet is made until it takes them")]
+    SyncBacklog { waiting: u64 },
     /// KMS throttled us, or our own rate towards it is used up. Nothing was released.
     #[error("KMS requests are limited; try again in {} ms", retry_after.as_millis())]
     RateLimited { retry_after: Duration },
@@ -98,6 +104,8 @@ impl Failure {
             Self::Denied { .. } => "DENIED",
             Self::KeyNotUsable { .. } => "KEY_NOT_USABLE",
             Self::Conflict { .. } => "CONFLICT",
+            Self::Frozen { .. } => "FROZEN",
+            Self::SyncBacklog { .. } => "OVERLOADED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::KmsUnavailable { .. } => "KMS_UNAVAILABLE",
             Self::KmsOutcomeUnknown { .. } => "KMS_OUTCOME_UNKNOWN",

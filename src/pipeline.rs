@@ -21,7 +21,7 @@ use crate::metrics;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::methods::Runs;
 use crate::rpc::{self, Call, NewWallet, Reply, Request, SigningRequest};
-use crate::store::commits::{CreationFailure, Judged, Permit, Recorded, Reserved, UsableKey};
+use crate::store::commits::{CreationFailure, Judged, KeyNeed, Permit, Recorded, Reserved, UsableKey};
 use crate::store::wallets::Wallet;
 use crate::transport::Frame;
 use crate::verify;
@@ -108,6 +108,13 @@ impl Services {
             Reserved::Proceed(permit, open) => (permit, open),
             Reserved::Settled(recorded) => return recorded,
         };
+        if let KeyNeed::Find { .. } = permit.need() {
+            let failure = Failure::KmsOutcomeUnknown {
+                reason: "its key is being looked for; retry later with the same idempotencyKey".to_owned(),
+            };
+            let failed = CreationFailure { failure, key: None, no_key_exists: false };
+            return self.store.record_not_created(open, permit, failed, Vec::new()).await;
+        }
         let Answered { result, mut request_ids } = self.kms.create_key(&permit).await;
         let key = match result {
             Ok(key) => key,

@@ -13,6 +13,8 @@ mod audit;
 mod cache;
 mod log_folder;
 mod open;
+mod outbox;
+mod pending_keys;
 mod requests;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 
 use self::cache::WalletCache;
-use self::commits::InFlight;
+use self::commits::{InFlight, Live};
 use self::log_folder::LogFolder;
 use self::writer::Writer;
 use crate::audit::hash_chain::Head;
@@ -57,6 +59,7 @@ pub struct Store {
     readers: Mutex<Vec<Connection>>,
     cache: Arc<WalletCache>,
     in_flight: InFlight,
+    live: Live,
     // Held for the life of the store: no second daemon may write it.
     _lock: open::StoreLock,
 }
@@ -82,6 +85,7 @@ impl Store {
             readers: Mutex::default(),
             cache,
             in_flight: InFlight::default(),
+            live: Live::default(),
             _lock: lock,
         })
     }

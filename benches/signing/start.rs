@@ -41,7 +41,7 @@ fn fill(database: &Path, count: usize) -> anyhow::Result<()> {
     let secp = Secp256k1::new();
     {
         let mut insert = transaction.prepare(
-            "INSERT INTO wallets VALUES (?1, 'bench', 'ETH', 'ETH', 'sepolia', 'eip55', 'ECC_SECG_P256K1', 'CREATED', ?2, ?3, ?4, NULL, 1, 1, 2)",
+            "INSERT INTO wallets VALUES (?1, 'bench', 'ETH', 'ETH', 'sepolia', 'eip55', 'ECC_SECG_P256K1', 'CREATED', ?2, ?3, ?4, NULL, 1, 1, 2, NULL)",
         )?;
         let mut address_row = transaction.prepare("INSERT INTO addresses VALUES (?1, 'ETH', 'sepolia', ?2, 'eip55')")?;
         for number in 0..count {

@@ -13,11 +13,12 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
-use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::primitives::{Blob, DateTime};
 use aws_sdk_kms::types::{KeySpec as AwsKeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{Attempt, AttemptError, KeyDescription, KeyService, NewKey};
+use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Region};
 use crate::keys::{KeySpec, SigningPayload};
 
@@ -139,6 +140,10 @@ impl KeyService for AwsKms {
                     key_spec: key.key_spec?.as_str().to_owned(),
                     key_usage: key.key_usage?.as_str().to_owned(),
                     origin: key.origin?.as_str().to_owned(),
+                    key_manager: key.key_manager?.as_str().to_owned(),
+                    multi_region: key.multi_region.unwrap_or(false),
+                    created_at: key.creation_date.as_ref().and_then(timestamp),
+                    deletion_date: key.deletion_date.as_ref().and_then(timestamp),
                 })
             }),
             Err(error) => Attempt { request_id: None, result: Err(error) },
@@ -174,6 +179,10 @@ impl KeyService for AwsKms {
             .signing_algorithm(algorithm);
         attempted(request.send().await, |output| output.signature.map(Blob::into_inner))
     }
+}
+
+fn timestamp(at: &DateTime) -> Option<Timestamp> {
+    at.to_millis().ok().and_then(|millis| u64::try_from(millis).ok()).map(Timestamp::from_unix_millis)
 }
 
 fn refused<T>(code: &str) -> Attempt<T> {

@@ -6,6 +6,9 @@ use super::error_codes::{Kind, RpcError};
 use crate::outcome::{Answer, Failure};
 use crate::store::commits::Recorded;
 
+/// When to ask again for a wallet that the backlog towards MongoDB refused.
+const BACKLOG_RETRY_MILLIS: u64 = 5000;
+
 /// What goes back to the caller.
 #[must_use]
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub fn error_of(failure: &Failure) -> RpcError {
         Failure::Conflict { .. } => Kind::Conflict,
         Failure::RateLimited { .. } => Kind::RateLimited,
         Failure::KmsUnavailable { .. } => Kind::KmsUnavailable,
+        Failure::Frozen { .. } => Kind::Frozen,
+        Failure::SyncBacklog { .. } => Kind::Overloaded,
         Failure::KmsOutcomeUnknown { .. } => Kind::KmsOutcomeUnknown,
         Failure::KmsRefused { .. } => Kind::KmsRefused,
         Failure::SignatureInvalid => Kind::SignatureInvalid,
@@ -53,6 +58,8 @@ pub fn error_of(failure: &Failure) -> RpcError {
         Failure::RateLimited { retry_after } => {
             error.with("retryAfterMs", u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX))
         }
+        Failure::Frozen { freeze_id, reason } => error.with("freezeId", freeze_id.as_str()).with("reason", reason.as_str()),
+        Failure::SyncBacklog { .. } => error.with("retryAfterMs", BACKLOG_RETRY_MILLIS),
         Failure::Internal(defect) => {
             tracing::error!(defect, "a defect ended a request");
             error
@@ -76,6 +83,8 @@ mod tests {
             Failure::KeyNotUsable { status: Status::Disabled },
             Failure::Conflict { field: "x", reason: text() },
             Failure::RateLimited { retry_after: std::time::Duration::from_millis(5) },
+            Failure::Frozen { freeze_id: text(), reason: text() },
+            Failure::SyncBacklog { waiting: 1 },
             Failure::KmsUnavailable { reason: text() },
             Failure::KmsOutcomeUnknown { reason: text() },
             Failure::KmsRefused { reason: text() },

@@ -10,10 +10,12 @@
 //! gave is dropped.
 
 mod in_flight;
+mod live;
 mod record;
 mod reserve;
 
 use self::in_flight::Sharing;
+use self::live::LiveIntent;
 use super::StoreError;
 use super::requests::RequestKey;
 use super::wallets::Wallet;
@@ -28,6 +30,8 @@ use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
 pub(super) use self::in_flight::InFlight;
+pub(super) use self::live::Live;
+pub use self::live::WalletClaim;
 pub use self::record::{CreationFailure, KmsRequestIds, ProvenWallet};
 
 /// A call that the policy has judged, with all that the audit says of it.
@@ -94,17 +98,34 @@ impl UsableKey {
     }
 }
 
-/// Leave to let KMS make one key for this PENDING wallet. Its row and intent are durable.
+/// Leave to bring this PENDING wallet to its key. Its row is durable, and nobody else makes or looks for its key meanwhile.
 #[must_use]
 #[derive(Debug)]
 pub struct CreationPermit {
     wallet: Wallet,
+    need: KeyNeed,
+    _claim: WalletClaim,
+}
+
+/// What a PENDING wallet needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyNeed {
+    /// No CreateKey has left for it: one may.
+    Make,
+    /// `creations` CreateKey requests may have left, the last one at `asked_at`: its key may exist and is to be found.
+    Find { creations: u32, asked_at: Timestamp },
+    /// Its key is named and is to be proven.
+    Prove,
 }
 
 impl CreationPermit {
-    /// The PENDING wallet. Its `kms_key_id` is set when an earlier try got as far as a key: then none is made again.
+    /// The PENDING wallet.
     pub const fn wallet(&self) -> &Wallet {
         &self.wallet
+    }
+
+    pub const fn need(&self) -> KeyNeed {
+        self.need
     }
 }
 
@@ -117,6 +138,7 @@ pub struct OpenIntent {
     intent: Head,
     /// `None` once it is known to be on disk.
     durable: Option<Durable>,
+    _live: LiveIntent,
     sharing: Option<Sharing>,
 }
 

@@ -17,7 +17,10 @@ const APPLICATION_ID: i64 = 0x6b6d_7364;
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
 
 /// Each schema version in turn; version `n` is what the first `n` scripts make.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_wallets_audit_requests.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_wallets_audit_requests.sql"),
+    include_str!("migrations/0002_reconcile_outbox_guards_freezes.sql"),
+];
 
 /// Why the store could not be opened, and what to do about it.
 #[derive(Debug, thiserror::Error)]

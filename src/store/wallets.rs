@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::writer::WriteTransaction;
-use super::{CachedWallet, Store, StoreError};
+use super::{CachedWallet, Store, StoreError, outbox, pending_keys};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
@@ -14,7 +14,7 @@ use crate::keys::{KeySpec, PinnedKey};
 use crate::wallets::lifecycle::{Event, Status, next};
 
 const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
-                       label, created_at, updated_at, version";
+                       label, created_at, updated_at, version, deletion_date";
 
 /// A wallet as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Wallet {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub version: u64,
+    /// When KMS deletes the key, or did.
+    pub deletion_date: Option<Timestamp>,
 }
 
 /// Which wallets to list. Absent members do not filter.
@@ -153,7 +155,9 @@ fn find_by_key(connection: &Connection, key: &KeyArn) -> Result<Option<Wallet>, 
 /// Inserts a new row. Only a PENDING wallet is ever inserted.
 pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), StoreError> {
     connection
-        .prepare_cached(&format!("INSERT INTO wallets ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"))?
+        .prepare_cached(&format!(
+            "INSERT INTO wallets ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)"
+        ))?
         .execute(rusqlite::params![
             wallet.wallet_id.to_string(),
             wallet.user_id.as_str(),
@@ -170,6 +174,7 @@ pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), Sto
             wallet.created_at.unix_millis(),
             wallet.updated_at.unix_millis(),
             wallet.version,
+            wallet.deletion_date.map(Timestamp::unix_millis),
         ])?;
     Ok(())
 }
@@ -191,6 +196,7 @@ pub(super) fn complete(
     forms: &[(AddressType, Address)],
 ) -> Result<(), StoreError> {
     step(transaction, wallet.wallet_id, Event::Proven, wallet)?;
+    pending_keys::remove(transaction.connection, wallet.wallet_id)?;
     let mut insert = transaction
         .connection
         .prepare_cached("INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -212,11 +218,17 @@ pub(super) fn fail(transaction: &mut WriteTransaction<'_>, id: WalletId, at: Tim
         return Err(StoreError::Corrupt(format!("wallet {id} is gone")));
     };
     wallet.updated_at = at;
+    pending_keys::remove(transaction.connection, id)?;
     step(transaction, id, Event::Refused, &wallet)
 }
 
-/// Moves a wallet by one event of its lifecycle, writing what `wallet` says of its key.
-fn step(transaction: &mut WriteTransaction<'_>, id: WalletId, event: Event, wallet: &Wallet) -> Result<(), StoreError> {
+/// Moves a wallet by one event of its lifecycle, writing what `wallet` says of its key, and notes the new version for MongoDB.
+pub(super) fn step(
+    transaction: &mut WriteTransaction<'_>,
+    id: WalletId,
+    event: Event,
+    wallet: &Wallet,
+) -> Result<(), StoreError> {
     let connection = transaction.connection;
     transaction.changed_wallets.push(id);
     let status = find(connection, id)?.map(|row| row.status);
@@ -225,8 +237,8 @@ fn step(transaction: &mut WriteTransaction<'_>, id: WalletId, event: Event, wall
     };
     connection
         .prepare_cached(
-            "UPDATE wallets SET status = ?2, kms_key_id = ?3, public_key = ?4, address = ?5, updated_at = ?6, version = version + 1
-             WHERE wallet_id = ?1",
+            "UPDATE wallets SET status = ?2, kms_key_id = ?3, public_key = ?4, address = ?5, updated_at = ?6, version = version + 1,
+             deletion_date = ?7 WHERE wallet_id = ?1",
         )?
         .execute((
             id.to_string(),
@@ -235,7 +247,11 @@ fn step(transaction: &mut WriteTransaction<'_>, id: WalletId, event: Event, wall
             wallet.public_key.as_ref().map(PinnedKey::as_bytes),
             &wallet.address,
             wallet.updated_at.unix_millis(),
+            wallet.deletion_date.map(Timestamp::unix_millis),
         ))?;
+    if wallet.kms_key_id.is_some() {
+        outbox::note(connection, id, wallet.updated_at)?;
+    }
     Ok(())
 }
 
@@ -258,6 +274,7 @@ fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
         created_at: Timestamp::from_unix_millis(row.get(12)?),
         updated_at: Timestamp::from_unix_millis(row.get(13)?),
         version: row.get(14)?,
+        deletion_date: row.get::<_, Option<u64>>(15)?.map(Timestamp::from_unix_millis),
     })
 }
 

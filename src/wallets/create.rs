@@ -41,6 +41,7 @@ pub fn pending(new: &NewWallet, now: Timestamp) -> Wallet {
         created_at: now,
         updated_at: now,
         version: 1,
+        deletion_date: None,
     }
 }
 

@@ -32,7 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("dev", &["cli", "client", "config", "daemon", "emulator", "kms", "log", "pipeline", "policy"]),
     ("emulator", &["clock", "ids"]),
-    ("kms", &["ids", "keys", "metrics", "outcome", "store"]),
+    ("kms", &["clock", "ids", "keys", "metrics", "outcome", "store"]),
     ("log", &["config"]),
     ("metrics", &["kms", "outcome"]),
     ("outcome", &["wallets"]),

@@ -187,7 +187,7 @@ fn insert_wallets(daemon: &Daemon, count: usize) {
         let mut wallet = transaction
             .prepare(
                 "INSERT INTO wallets SELECT ?1, 'user' || (?3 % 100), 'ETH', 'ETH', 'sepolia', 'eip55', key_spec, 'CREATED', ?2,
-                 public_key, ?4, NULL, created_at, updated_at, 2 FROM wallets LIMIT 1",
+                 public_key, ?4, NULL, created_at, updated_at, 2, NULL FROM wallets LIMIT 1",
             )
             .unwrap();
         let mut address = transaction.prepare("INSERT INTO addresses VALUES (?1, 'ETH', 'sepolia', ?2, 'eip55')").unwrap();

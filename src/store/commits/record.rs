@@ -158,7 +158,7 @@ impl Store {
     where
         C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
     {
-        let OpenIntent { judged, wallet_id, intent, durable, sharing } = open;
+        let OpenIntent { judged, wallet_id, intent, durable, sharing, _live } = open;
         let now = self.clock.now();
         let for_writer = outcome.clone();
         let pending = self.writer.submit(move |transaction| {

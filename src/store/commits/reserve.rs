@@ -1,7 +1,8 @@
 //! The reserving transactions: what is re-checked and inserted before KMS is asked.
 
 use super::in_flight::{Ending, InFlight, Sharing};
-use super::{CreationPermit, Judged, OpenIntent, Permit, Recorded, Reserved, UsableKey};
+use super::live::{Live, LiveIntent};
+use super::{CreationPermit, Judged, KeyNeed, OpenIntent, Permit, Recorded, Reserved, UsableKey};
 use crate::audit::hash_chain::Head;
 use crate::audit::record::Kind;
 use crate::clock::Timestamp;
@@ -10,11 +11,11 @@ use crate::keys::SigningPayload;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::{Pending, WriteTransaction};
-use crate::store::{Store, StoreError, audit, requests};
+use crate::store::{Store, StoreError, audit, pending_keys, requests};
 
 /// How a reserving transaction ended.
 enum Reservation<T> {
-    Opened { permit: T, wallet_id: Option<WalletId>, intent: Head, sharing: Option<Sharing> },
+    Opened { permit: T, wallet_id: Option<WalletId>, intent: Head, live: LiveIntent, sharing: Option<Sharing> },
     Ended(Outcome),
     Wait(Ending),
 }
@@ -67,21 +68,20 @@ impl Store {
         let reserved = self
             .reserve(judged, move |reserving| match reserving.request_state()? {
                 RequestState::Fresh => {
+                    let id = wallet.wallet_id;
+                    let taken = || StoreError::Corrupt(format!("the new wallet {id} is being made already"));
+                    let claim = reserving.live.claim_wallet(id).ok_or_else(taken)?;
                     wallets::insert(reserving.transaction.connection, &wallet)?;
-                    reserving.open(Some(wallet.wallet_id), CreationPermit { wallet })
+                    pending_keys::insert(reserving.transaction.connection, id, reserving.now)?;
+                    reserving.open(Some(id), CreationPermit { wallet, need: KeyNeed::Make, _claim: claim })
                 }
                 RequestState::Unfinished(left) => {
                     let left = left.ok_or_else(|| StoreError::Corrupt("a creation's requestId without its wallet".to_owned()))?;
-                    let wallet = reserving.wallet(left)?;
-                    if wallet.kms_key_id.is_some() {
-                        reserving.open(Some(left), CreationPermit { wallet })
-                    } else {
-                        reserving.refuse(Failure::KmsOutcomeUnknown {
-                            reason: format!(
-                                "KMS's answer for wallet {left} was lost, so its key may exist; no second one is made. \
-                                 Retry later with the same idempotencyKey"
-                            ),
-                        })
+                    match creation_permit(reserving.transaction, &reserving.live, left)? {
+                        Some(permit) => reserving.open(Some(left), permit),
+                        None => reserving.refuse(Failure::KmsOutcomeUnknown {
+                            reason: format!("wallet {left} is PENDING, and its key is being looked for; retry later with the same idempotencyKey"),
+                        }),
                     }
                 }
                 ended => reserving.end(ended),
@@ -110,15 +110,15 @@ impl Store {
         if !judged.decision.is_allowed() {
             return Reserved::Settled(self.record_denial(judged, None).await);
         }
-        let (in_flight, now) = (self.in_flight.clone(), self.clock.now());
+        let (in_flight, live, now) = (self.in_flight.clone(), self.live.clone(), self.clock.now());
         let pending: Pending<(Judged, Reservation<T>)> = self.writer.submit(move |transaction| {
-            let reservation = settle(Reserving { transaction, judged: &judged, in_flight: &in_flight, now })?;
+            let reservation = settle(Reserving { transaction, judged: &judged, in_flight: &in_flight, live, now })?;
             Ok((judged, reservation))
         });
         let (result, durable) = pending.early().await;
         match result {
-            Ok((judged, Reservation::Opened { permit, wallet_id, intent, sharing })) => {
-                Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), sharing })
+            Ok((judged, Reservation::Opened { permit, wallet_id, intent, live, sharing })) => {
+                Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), _live: live, sharing })
             }
             Ok((_, Reservation::Ended(outcome))) => Reserved::Settled(match durable.wait().await {
                 Ok(()) => Recorded::committed(outcome),
@@ -154,6 +154,18 @@ impl OpenIntent {
     }
 }
 
+/// The permit for a PENDING wallet that an earlier call left; `None` while somebody else has it.
+fn creation_permit(transaction: &WriteTransaction<'_>, live: &Live, id: WalletId) -> Result<Option<CreationPermit>, StoreError> {
+    let Some(claim) = live.claim_wallet(id) else { return Ok(None) };
+    let wallet = wallets::find(transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))?;
+    let need = match (&wallet.kms_key_id, pending_keys::find(transaction.connection, id)?) {
+        (Some(_), _) => KeyNeed::Prove,
+        (None, Some(asked)) => KeyNeed::Find { creations: asked.creations, asked_at: asked.asked_at },
+        (None, None) => return Err(StoreError::Corrupt(format!("nothing is known of the key of the PENDING wallet {id}"))),
+    };
+    Ok(Some(CreationPermit { wallet, need, _claim: claim }))
+}
+
 /// Gives the permit out only once its intent is on disk.
 async fn durably<T>(reserved: Reserved<T>) -> Reserved<T> {
     match reserved {
@@ -170,6 +182,7 @@ struct Reserving<'a, 'b> {
     transaction: &'a mut WriteTransaction<'b>,
     judged: &'a Judged,
     in_flight: &'a InFlight,
+    live: Live,
     now: Timestamp,
 }
 
@@ -208,7 +221,9 @@ impl Reserving<'_, '_> {
             requests::bind(self.transaction.connection, &key, &request.content_hash, wallet_id, sequence)?;
             sharing = Some(self.in_flight.enter(key, request.content_hash));
         }
-        Ok(Reservation::Opened { permit, wallet_id, intent: self.transaction.head.clone(), sharing })
+        let intent = self.transaction.head.clone();
+        let live = self.live.intent((intent.sequence, intent.hash));
+        Ok(Reservation::Opened { permit, wallet_id, intent, live, sharing })
     }
 
     fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {

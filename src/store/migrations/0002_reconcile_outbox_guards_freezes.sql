@@ -1,0 +1,102 @@
+-- What heals a crash, what goes to MongoDB, and what stops a second spend.
+
+-- When KMS deletes the key, in milliseconds since 1970: set while PENDING_DELETION and from then on.
+ALTER TABLE wallets ADD COLUMN deletion_date INTEGER;
+
+-- PENDING wallets: how many CreateKey requests may have left for each, and why the search for its key stopped, if it did.
+CREATE TABLE pending_keys (
+    wallet_id TEXT    NOT NULL PRIMARY KEY REFERENCES wallets (wallet_id),
+    creations INTEGER NOT NULL CHECK (creations >= 1),
+    asked_at  INTEGER NOT NULL,               -- milliseconds since 1970, of the last of them
+    finding   TEXT                            -- NULL while the search goes on
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO pending_keys (wallet_id, creations, asked_at) SELECT wallet_id, 1, created_at FROM wallets WHERE status = 'PENDING';
+
+-- Keys of this deployment in KMS that belong to no wallet here. Reported, never deleted.
+CREATE TABLE orphans (
+    kms_key_id TEXT    NOT NULL PRIMARY KEY,
+    wallet_id  TEXT,                          -- as the key's tag says, if it says
+    reason     TEXT    NOT NULL,
+    evidence   TEXT    NOT NULL,              -- JSON: the tags, and what DescribeKey says
+    first_seen INTEGER NOT NULL,
+    last_seen  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Key states that KMS is still to be brought to, after a wallet's own state has changed.
+CREATE TABLE key_drives (
+    wallet_id   TEXT    NOT NULL PRIMARY KEY REFERENCES wallets (wallet_id),
+    wanted      TEXT    NOT NULL CHECK (wanted IN ('Enabled', 'Disabled', 'PendingDeletion')),
+    window_days INTEGER CHECK (window_days BETWEEN 7 AND 30),
+    version     INTEGER NOT NULL,             -- the wallet's, when it was asked for
+    since       INTEGER NOT NULL,
+    last_error  TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Keys whose state in KMS is not what the wallet's state says, though nothing here asked for it.
+CREATE TABLE drift (
+    wallet_id TEXT    NOT NULL PRIMARY KEY REFERENCES wallets (wallet_id),
+    key_state TEXT    NOT NULL,               -- KMS's word, or NotFound
+    since     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Wallets whose latest version MongoDB has not acknowledged. One row a wallet: a newer version takes the place of an older one.
+CREATE TABLE outbox (
+    position  INTEGER PRIMARY KEY AUTOINCREMENT,
+    wallet_id TEXT    NOT NULL UNIQUE REFERENCES wallets (wallet_id),
+    version   INTEGER NOT NULL,
+    since     INTEGER NOT NULL,               -- of the oldest version that waits
+    parked    TEXT                            -- why MongoDB refuses it for good; NULL while it waits for its turn
+) STRICT;
+
+CREATE INDEX outbox_waiting ON outbox (position) WHERE parked IS NULL;
+
+INSERT INTO outbox (wallet_id, version, since)
+SELECT wallet_id, version, updated_at FROM wallets WHERE status NOT IN ('PENDING', 'FAILED') ORDER BY wallet_id;
+
+-- What was, or is being, signed under a guard, by the hash of its unsigned payload. Never pruned.
+CREATE TABLE contents (
+    content_hash BLOB    NOT NULL PRIMARY KEY CHECK (length(content_hash) = 32),
+    wallet_id    TEXT    NOT NULL REFERENCES wallets (wallet_id),
+    intent       INTEGER NOT NULL REFERENCES audit (sequence),
+    summary      TEXT    NOT NULL,            -- JSON: what policy is shown beside a replacement
+    signatures   TEXT                         -- JSON: the released signatures; NULL while none is
+) STRICT, WITHOUT ROWID;
+
+-- What may be spent once: each is taken for one content. Never pruned.
+CREATE TABLE guards (
+    kind         TEXT    NOT NULL CHECK (kind IN ('evm_nonce', 'xrp_sequence', 'xrp_ticket', 'outpoint')),
+    scope        TEXT    NOT NULL,            -- wallet and chain id, XRP account and network, or asset and network
+    item         TEXT    NOT NULL,            -- nonce, sequence, ticket, or txid:index
+    content_hash BLOB    NOT NULL REFERENCES contents (content_hash),
+    replaced     BLOB    REFERENCES contents (content_hash),
+    PRIMARY KEY (kind, scope, item)
+) STRICT, WITHOUT ROWID;
+
+-- What must not be signed. A lifted freeze stays, for the record.
+CREATE TABLE freezes (
+    freeze_id TEXT    NOT NULL PRIMARY KEY CHECK (length(freeze_id) = 36),
+    scope     TEXT    NOT NULL,               -- JSON, as in admin_freeze
+    reason    TEXT    NOT NULL,
+    since     INTEGER NOT NULL,
+    lifted_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX freezes_in_force ON freezes (since) WHERE lifted_at IS NULL;
+
+-- Wallets that a restore could not prove. They are DISABLED, and nothing enables them.
+CREATE TABLE quarantine (
+    wallet_id TEXT    NOT NULL PRIMARY KEY REFERENCES wallets (wallet_id),
+    reason    TEXT    NOT NULL,
+    since     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Restores into this store, the last with finished_at NULL until it is through.
+CREATE TABLE restores (
+    restore_id  INTEGER PRIMARY KEY,
+    source      TEXT    NOT NULL,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    cursor      TEXT,                         -- how far it got, in the source's own order
+    report      TEXT                          -- JSON
+) STRICT;
