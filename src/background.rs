@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::pipeline::{KmsHealth, Services};
+use crate::metrics;
+use crate::pipeline::{Healed, KmsHealth, Services};
 
 /// One run under way; it gives how long to wait for the next.
 type Run = Pin<Box<dyn Future<Output = Duration> + Send>>;
@@ -17,6 +18,9 @@ pub struct Task {
 }
 
 pub static TASKS: &[Task] = &[
+    Task { name: "sweep_unfinished", run: |services| Box::pin(sweep_unfinished(services)) },
+    Task { name: "reconcile_keys", run: |services| Box::pin(reconcile_keys(services)) },
+    Task { name: "find_orphans", run: |services| Box::pin(find_orphans(services)) },
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
     Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
     Task { name: "fold_metrics", run: |_| Box::pin(fold_metrics()) },
@@ -63,7 +67,7 @@ async fn watch_store(services: Arc<Services>) -> Duration {
 }
 
 async fn fold_metrics() -> Duration {
-    crate::metrics::fold_samples();
+    metrics::fold_samples();
     Duration::from_secs(5)
 }
 
@@ -78,4 +82,49 @@ async fn prune_answers(services: Arc<Services>) -> Duration {
         Err(error) => tracing::warn!(%error, "stored answers could not be pruned"),
     }
     PERIOD
+}
+
+/// Gives intents that a crash, or a store that could not be written, left open their outcome: unknown.
+async fn sweep_unfinished(services: Arc<Services>) -> Duration {
+    match services.store.sweep_unfinished().await {
+        Ok(0) => {}
+        Ok(swept) => {
+            tracing::warn!(swept, "calls ended without an outcome: a signature or a key may exist, and nothing was released")
+        }
+        Err(error) => tracing::warn!(%error, "open intents could not be swept"),
+    }
+    Duration::from_mins(1)
+}
+
+/// Brings wallets whose creation was cut off to their keys.
+async fn reconcile_keys(services: Arc<Services>) -> Duration {
+    match services.reconcile_pending().await {
+        Ok(Healed { healed: 0, .. }) => {}
+        Ok(Healed { healed, left }) => tracing::info!(healed, left, "PENDING wallets were reconciled"),
+        Err(error) => tracing::warn!(%error, "PENDING wallets could not be reconciled"),
+    }
+    count_keys(&services);
+    (services.reconcile_grace / 3).clamp(Duration::from_secs(1), Duration::from_mins(1))
+}
+
+/// Lists keys of this deployment that belong to no wallet.
+async fn find_orphans(services: Arc<Services>) -> Duration {
+    match services.find_orphans().await {
+        Ok(0) => {}
+        Ok(new) => {
+            tracing::error!(alarm = "orphan_key", new, "keys of this deployment belong to no wallet: see `kmsign key orphans`")
+        }
+        Err(why) => tracing::warn!(why, "keys without a wallet could not be looked for"),
+    }
+    count_keys(&services);
+    // A wallet's key that shows late is adopted in between, and listed by nobody.
+    services.reconcile_grace.saturating_mul(4).clamp(Duration::from_secs(2), Duration::from_hours(1))
+}
+
+fn count_keys(services: &Services) {
+    let counted = services.store.count_pending().and_then(|pending| Ok((pending, services.store.count_orphans()?)));
+    match counted {
+        Ok(((pending, stuck), orphans)) => metrics::keys(pending, stuck, orphans),
+        Err(error) => tracing::warn!(%error, "PENDING wallets and orphans could not be counted"),
+    }
 }

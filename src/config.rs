@@ -45,6 +45,8 @@ pub struct Config {
     pub networks: NetworksConfig,
     pub policy_directory: PathBuf,
     pub deployment: Deployment,
+    /// How long a key is looked for before one more is made.
+    pub reconcile_grace: Duration,
     pub log_level: LogLevel,
     values: BTreeMap<String, Value>,
 }
@@ -78,6 +80,7 @@ pub struct StoreConfig {
 pub struct KmsConfig {
     pub region: Region,
     pub endpoint_url: Option<String>,
+    pub tagging_endpoint_url: Option<String>,
     pub requests_per_second: u32,
     pub connect_timeout: Duration,
     pub attempt_timeout: Duration,
@@ -178,6 +181,7 @@ impl Config {
             networks: NetworksConfig { utxo: networks.utxo, evm: networks.evm, evm_chains: networks.evm_chains },
             policy_directory: policy_directory?,
             deployment: deployment?,
+            reconcile_grace: Duration::from_secs(keys.reconcile_grace_seconds),
             log_level: log.level,
             values,
         })
@@ -258,8 +262,10 @@ impl Check<'_> {
                 None
             }
         };
-        if kms.endpoint_url.as_deref().is_some_and(|url| !is_endpoint(url)) {
-            self.refuse("kms.endpoint_url", "must be https://HOST[:PORT], or http:// with a loopback address");
+        for (key, url) in [("kms.endpoint_url", &kms.endpoint_url), ("kms.tagging_endpoint_url", &kms.tagging_endpoint_url)] {
+            if url.as_deref().is_some_and(|url| !is_endpoint(url)) {
+                self.refuse(key, "must be https://HOST[:PORT], or http:// with a loopback address");
+            }
         }
         let (connect, attempt) = (kms.connect_timeout_ms, kms.attempt_timeout_ms);
         self.at_most(("kms.connect_timeout_ms", connect), ("kms.attempt_timeout_ms", attempt));
@@ -268,6 +274,7 @@ impl Check<'_> {
             key_policy: kms.key_policy_file.as_deref().and_then(|path| self.key_policy(path)),
             region: region?,
             endpoint_url: kms.endpoint_url,
+            tagging_endpoint_url: kms.tagging_endpoint_url,
             requests_per_second: u32::try_from(kms.requests_per_second).unwrap_or(u32::MAX),
             connect_timeout: Duration::from_millis(connect),
             attempt_timeout: Duration::from_millis(attempt),

@@ -87,7 +87,7 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let start = format!("kmsignd {} started with policy {}", env!("CARGO_PKG_VERSION"), policy.digest());
     store.record_daemon(start).await.map_err(StartError::Audit)?;
     let kms = kms(&config, credentials, unlimited).await;
-    let answer_retention = config.store.answer_retention;
+    let (answer_retention, reconcile_grace) = (config.store.answer_retention, config.reconcile_grace);
     let reloader = Box::new(move || {
         let newer = read_again()?;
         // The networks in force stay until a restart, and policies are about those.
@@ -96,7 +96,7 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
         let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
         Ok((policy, config.changes(&newer)))
     });
-    let parts = Parts { networks, mainnet, store, answer_retention, kms, clock };
+    let parts = Parts { networks, mainnet, store, answer_retention, reconcile_grace, kms, clock };
     Ok(Arc::new(Services::new(parts, policy, reloader)))
 }
 
@@ -168,6 +168,7 @@ async fn kms(config: &Config, credentials: Credentials, unlimited: bool) -> Kms 
     let settings = AwsSettings {
         region: config.kms.region.clone(),
         endpoint_url: config.kms.endpoint_url.clone(),
+        tagging_endpoint_url: config.kms.tagging_endpoint_url.clone(),
         connect_timeout: config.kms.connect_timeout,
         attempt_timeout: config.kms.attempt_timeout,
         credentials,

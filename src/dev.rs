@@ -169,12 +169,12 @@ fn prepare(directory: &Path) -> Result<PathBuf, DevError> {
 fn read_config(directory: &Path, endpoint: &str) -> Result<Config, ConfigError> {
     let path = |name: &str| toml_text(&directory.join(name).display().to_string());
     let text = format!(
-        "[socket]\npath = {}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {}\n[policy]\ndirectory = {}\n[keys]\ndeployment = \"dev\"\n\
-         [kms]\nregion = \"eu-central-1\"\nendpoint_url = {}\n",
+        "[socket]\npath = {}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {}\n[policy]\ndirectory = {}\n[keys]\ndeployment = \"dev\"\nreconcile_grace_seconds = 5\n\
+         [kms]\nregion = \"eu-central-1\"\nendpoint_url = {endpoint}\ntagging_endpoint_url = {endpoint}\n",
         path("kmsignd.sock"),
         path("kmsignd.db"),
         path("policy.d"),
-        toml_text(endpoint),
+        endpoint = toml_text(endpoint),
     );
     let environment = Environment::of_process()
         .without(|key| key.starts_with("kms.") || ["socket.path", "store.path", "policy.directory"].contains(&key));

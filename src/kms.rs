@@ -8,7 +8,9 @@
 
 pub mod aws;
 mod governor;
+mod tagging;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -18,8 +20,15 @@ use crate::clock::Timestamp;
 use crate::ids::{Deployment, KeyArn, Region, WalletId};
 use crate::keys::{KeySpec, PublicKey, SigningPayload};
 use crate::outcome::Failure;
-use crate::store::commits::{CreationPermit, Permit, UsableKey};
+use crate::store::commits::{CreationPermit, KeyNeed, Permit, UsableKey};
 use crate::store::wallets::Wallet;
+
+/// The tag that names a key's wallet.
+pub const WALLET_ID_TAG: &str = "kmsignd:wallet-id";
+/// The tag that names the installation that made a key.
+pub const DEPLOYMENT_TAG: &str = "kmsignd:deployment";
+/// Keys looked at that claim to be one wallet's. More are a flood, and none of them is adopted anyway.
+const MAX_FOUND: usize = 50;
 
 /// The calls to KMS that the daemon makes. Each is one attempt: no retry happens behind it.
 #[async_trait]
@@ -30,6 +39,10 @@ pub trait KeyService: Send + Sync + 'static {
     async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription>;
     /// Whether KMS answers us with the credentials we have. Needs no permission and no key.
     async fn probe(&self) -> Attempt<()>;
+    /// One page of the keys of our own account and Region that carry this tag, as the tagging API knows it.
+    async fn keys_with_tag(&self, name: &str, value: &str, page: Option<&str>) -> Attempt<TaggedPage>;
+    /// A key's tags, by KMS's own word.
+    async fn list_resource_tags(&self, key: &KeyArn) -> Attempt<BTreeMap<String, String>>;
     /// Signs `payload` as it is. ECDSA: a DER signature, S not normalised. Ed25519: 64 bytes.
     async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>>;
 }
@@ -58,6 +71,28 @@ pub struct KeyDescription {
     pub created_at: Option<Timestamp>,
     /// When KMS deletes it, while that is pending.
     pub deletion_date: Option<Timestamp>,
+}
+
+/// A key with its tags as the tagging API has them: they lag behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggedKey {
+    pub arn: KeyArn,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Some keys, and the token of the next page if there is one.
+#[derive(Debug)]
+pub struct TaggedPage {
+    pub keys: Vec<TaggedKey>,
+    pub next: Option<String>,
+}
+
+/// A key that was found by its tags, with what KMS says of it.
+#[derive(Debug, Clone)]
+pub struct FoundKey {
+    pub arn: KeyArn,
+    pub tags: BTreeMap<String, String>,
+    pub description: KeyDescription,
 }
 
 /// One attempt: KMS's request id, if it answered, and how it ended.
@@ -120,6 +155,9 @@ pub enum Operation {
     /// GetPublicKey of a key that may be too young for KMS to find, or for its tags to count in a policy.
     GetPublicKeyOfNewKey,
     DescribeKey,
+    ListResourceTags,
+    /// Of the Resource Groups Tagging API.
+    GetResources,
     Probe,
     Sign,
 }
@@ -131,7 +169,17 @@ impl Operation {
             Self::CreateKey => "CreateKey",
             Self::GetPublicKey | Self::GetPublicKeyOfNewKey => "GetPublicKey",
             Self::DescribeKey | Self::Probe => "DescribeKey",
+            Self::ListResourceTags => "ListResourceTags",
+            Self::GetResources => "GetResources",
             Self::Sign => "Sign",
+        }
+    }
+
+    /// The service that IAM names before the operation.
+    const fn iam_service(self) -> &'static str {
+        match self {
+            Self::GetResources => "tag",
+            _ => "kms",
         }
     }
 
@@ -178,7 +226,10 @@ impl KmsError {
                     .to_owned(),
             },
             AttemptError::Denied => {
-                Failure::KmsRefused { reason: format!("AWS denied kms:{name}; allow it to the daemon's role in IAM and in the key's policy") }
+                Failure::KmsRefused { reason: format!(
+                    "AWS denied {}:{name}; allow it to the daemon's role in IAM and in the key's policy",
+                    self.operation.iam_service()
+                ) }
             }
             AttemptError::Unavailable { .. } | AttemptError::Lost if self.operation == Operation::CreateKey => Failure::KmsOutcomeUnknown {
                 reason: "KMS's answer to CreateKey was lost, so the key may exist; retry with the same idempotencyKey only".to_owned(),
@@ -264,14 +315,60 @@ impl Kms {
         Answered { result: result.map(|bytes| RawSignature { wallet_id, payload, bytes }), request_ids }
     }
 
-    /// Makes the wallet's key, unless an earlier try got as far as naming one.
+    /// Makes the wallet's key, if none may exist already.
     pub async fn create_key(&self, permit: &CreationPermit) -> Answered<KeyArn> {
-        let wallet = permit.wallet();
-        if let Some(key) = &wallet.kms_key_id {
-            return Answered { result: Ok(key.clone()), request_ids: Vec::new() };
-        }
-        let key = self.new_key(wallet);
+        let KeyNeed::Make { .. } = permit.need() else {
+            let cause = AttemptError::Refused { code: "the wallet's key may exist already".to_owned() };
+            return Answered { result: Err(KmsError { operation: Operation::CreateKey, cause }), request_ids: Vec::new() };
+        };
+        let key = self.new_key(permit.wallet());
         self.run(Operation::CreateKey, || self.service.create_key(&key)).await
+    }
+
+    /// Every key that carries the wallet's id, with what KMS says of it. Most often none or one.
+    pub async fn keys_of_wallet(&self, id: WalletId) -> Answered<Vec<FoundKey>> {
+        let (mut found, mut request_ids, mut page) = (Vec::new(), Vec::new(), None);
+        loop {
+            let listed = self.keys_with_tag(WALLET_ID_TAG, &id.to_string(), page.as_deref()).await;
+            request_ids.extend(listed.request_ids);
+            let TaggedPage { keys, next } = match listed.result {
+                Ok(page) => page,
+                Err(error) => return Answered { result: Err(error), request_ids },
+            };
+            for key in keys {
+                let evidence = self.evidence(key.arn).await;
+                request_ids.extend(evidence.request_ids);
+                match evidence.result {
+                    Ok(evidence) => found.push(evidence),
+                    Err(error) => return Answered { result: Err(error), request_ids },
+                }
+            }
+            page = next;
+            if page.is_none() || found.len() >= MAX_FOUND {
+                return Answered { result: Ok(found), request_ids };
+            }
+        }
+    }
+
+    /// One page of the keys of this deployment, as the tagging API knows them.
+    pub async fn deployment_keys(&self, page: Option<&str>) -> Answered<TaggedPage> {
+        self.keys_with_tag(DEPLOYMENT_TAG, self.deployment.as_str(), page).await
+    }
+
+    /// What KMS itself says of a key: its tags and what it is.
+    pub async fn evidence(&self, arn: KeyArn) -> Answered<FoundKey> {
+        let Answered { result, mut request_ids } = self.describe_key(&arn).await;
+        let description = match result {
+            Ok(description) => description,
+            Err(error) => return Answered { result: Err(error), request_ids },
+        };
+        let listed = self.run(Operation::ListResourceTags, || self.service.list_resource_tags(&arn)).await;
+        request_ids.extend(listed.request_ids);
+        Answered { result: listed.result.map(|tags| FoundKey { arn, tags, description }), request_ids }
+    }
+
+    async fn keys_with_tag(&self, name: &str, value: &str, page: Option<&str>) -> Answered<TaggedPage> {
+        self.run(Operation::GetResources, || self.service.keys_with_tag(name, value, page)).await
     }
 
     /// The public key of a key that was just made.
@@ -313,23 +410,28 @@ impl Kms {
         Answered { result, request_ids }
     }
 
-    fn new_key(&self, wallet: &Wallet) -> NewKey {
+    /// The tags that a wallet's key gets, and by which it is known again.
+    pub fn tags_of(&self, wallet: &Wallet) -> Vec<(String, String)> {
         let tag = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+        vec![
+            tag(WALLET_ID_TAG, &wallet.wallet_id),
+            tag(DEPLOYMENT_TAG, &self.deployment),
+            tag("kmsignd:user-id", &wallet.user_id),
+            tag("kmsignd:address-type", &wallet.address_type),
+            tag("kmsignd:created-at", &wallet.created_at),
+            tag("asset", &wallet.ticker),
+            tag("network", &wallet.network),
+        ]
+    }
+
+    fn new_key(&self, wallet: &Wallet) -> NewKey {
         NewKey {
             key_spec: wallet.key_spec,
             description: format!(
                 "kmsignd wallet {} of {} on {}/{}",
                 wallet.wallet_id, self.deployment, wallet.asset, wallet.network
             ),
-            tags: vec![
-                tag("kmsignd:wallet-id", &wallet.wallet_id),
-                tag("kmsignd:deployment", &self.deployment),
-                tag("kmsignd:user-id", &wallet.user_id),
-                tag("kmsignd:address-type", &wallet.address_type),
-                tag("kmsignd:created-at", &wallet.created_at),
-                tag("asset", &wallet.ticker),
-                tag("network", &wallet.network),
-            ],
+            tags: self.tags_of(wallet),
             policy: self.key_policy.clone(),
         }
     }

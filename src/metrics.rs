@@ -18,6 +18,10 @@ const KMS_ATTEMPTS: &str = "kmsignd_kms_attempts_total";
 const KMS_SECONDS: &str = "kmsignd_kms_attempt_duration_seconds";
 const CONNECTIONS: &str = "kmsignd_connections";
 
+const PENDING: &str = "kmsignd_pending_wallets";
+const STUCK: &str = "kmsignd_stuck_wallets";
+const ORPHANS: &str = "kmsignd_orphan_keys";
+
 static EXPORTER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 static BY_METHOD: OnceLock<HashMap<&'static str, OfMethod>> = OnceLock::new();
 
@@ -39,6 +43,9 @@ pub fn install(methods: impl Iterator<Item = &'static str>) {
         describe_counter!(KMS_ATTEMPTS, Unit::Count, "Attempts at KMS, by operation and outcome");
         describe_histogram!(KMS_SECONDS, Unit::Seconds, "Time of one attempt at KMS, by operation");
         describe_gauge!(CONNECTIONS, Unit::Count, "Open connections on the socket");
+        describe_gauge!(PENDING, Unit::Count, "Wallets whose key is not proven yet");
+        describe_gauge!(STUCK, Unit::Count, "PENDING wallets that need an operator");
+        describe_gauge!(ORPHANS, Unit::Count, "Keys of this deployment that belong to no wallet");
         Some(handle)
     });
     let of_method = |method| {
@@ -75,6 +82,13 @@ pub(crate) fn refused(kind: &'static str) {
 
 pub(crate) fn connected(change: f64) {
     gauge!(CONNECTIONS).increment(change);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and these are small")]
+pub(crate) fn keys(pending: u64, stuck: u64, orphans: u64) {
+    gauge!(PENDING).set(pending as f64);
+    gauge!(STUCK).set(stuck as f64);
+    gauge!(ORPHANS).set(orphans as f64);
 }
 
 pub(crate) fn kms_attempt(operation: Operation, error: Option<&AttemptError>, took: Duration) {

@@ -8,6 +8,7 @@
 //! code calls these stages. Decoding comes before policy; the intent is durable before anything is released, the outcome
 //! before the reply. Denials take the same way as successes.
 
+mod heal;
 mod judge;
 mod reads;
 mod services;
@@ -21,7 +22,7 @@ use crate::metrics;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::methods::Runs;
 use crate::rpc::{self, Call, NewWallet, Reply, Request, SigningRequest};
-use crate::store::commits::{CreationFailure, Judged, KeyNeed, Permit, Recorded, Reserved, UsableKey};
+use crate::store::commits::{Judged, Permit, Recorded, Reserved, UsableKey};
 use crate::store::wallets::Wallet;
 use crate::transport::Frame;
 use crate::verify;
@@ -30,6 +31,7 @@ use crate::wallets::{create, sign, verify as verification};
 
 use self::judge::Subject;
 
+pub use self::heal::Healed;
 pub use self::services::{KmsHealth, Mainnet, Parts, Reloaded, Reloader, Services};
 
 /// A request from its frame to its reply.
@@ -104,37 +106,14 @@ impl Services {
             return self.store.record_refusal(judged, create::no_mainnet()).await;
         }
         let pending = create::pending(new, self.clock.now());
-        let (permit, open) = match self.store.reserve_creation(judged, pending).await {
+        let (mut permit, open) = match self.store.reserve_creation(judged, pending).await {
             Reserved::Proceed(permit, open) => (permit, open),
             Reserved::Settled(recorded) => return recorded,
         };
-        if let KeyNeed::Find { .. } = permit.need() {
-            let failure = Failure::KmsOutcomeUnknown {
-                reason: "its key is being looked for; retry later with the same idempotencyKey".to_owned(),
-            };
-            let failed = CreationFailure { failure, key: None, no_key_exists: false };
-            return self.store.record_not_created(open, permit, failed, Vec::new()).await;
-        }
-        let Answered { result, mut request_ids } = self.kms.create_key(&permit).await;
-        let key = match result {
-            Ok(key) => key,
-            Err(error) => {
-                let no_key_exists = error.had_no_effect();
-                let failed = CreationFailure { failure: error.into_failure(), key: None, no_key_exists };
-                return self.store.record_not_created(open, permit, failed, request_ids).await;
-            }
-        };
-        let Answered { result, request_ids: more } = self.kms.new_public_key(&key, permit.wallet().key_spec).await;
-        request_ids.extend(more);
-        let proven = result.map_err(KmsError::into_failure).and_then(|public_key| {
-            create::prove(&self.networks, permit.wallet(), key.clone(), public_key, self.clock.now(), shape)
-        });
-        match proven {
-            Ok(proven) => self.store.record_created(open, permit, proven, request_ids).await,
-            Err(failure) => {
-                let failed = CreationFailure { failure, key: Some(key), no_key_exists: false };
-                self.store.record_not_created(open, permit, failed, request_ids).await
-            }
+        let mut request_ids = Vec::new();
+        match self.bring_to_key(&mut permit, &mut request_ids).await {
+            Ok(proven) => self.store.record_created(open, permit, proven, shape, request_ids).await,
+            Err(failed) => self.store.record_not_created(open, permit, failed, request_ids).await,
         }
     }
 

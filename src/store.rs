@@ -13,6 +13,7 @@ mod audit;
 mod cache;
 mod log_folder;
 mod open;
+mod orphans;
 mod outbox;
 mod pending_keys;
 mod requests;
@@ -32,6 +33,8 @@ use crate::clock::{Clock, Timestamp};
 pub use self::audit::{AuditPage, AuditRow};
 pub use self::cache::CachedWallet;
 pub use self::open::OpenError;
+pub use self::orphans::{NewOrphan, Orphan};
+pub use self::pending_keys::StuckWallet;
 
 /// Readers kept open for reuse; more are opened under load and closed again.
 const READERS: usize = 8;

@@ -1,5 +1,6 @@
 //! What the methods do with wallets, one use case a file. The order of the steps is the pipeline's; these are the steps.
 
+pub mod adopt;
 pub mod create;
 pub mod lifecycle;
 pub mod list;

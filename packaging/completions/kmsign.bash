@@ -52,6 +52,9 @@ _kmsign() {
             kmsign__subcmd__audit,verify)
                 cmd="kmsign__subcmd__audit__subcmd__verify"
                 ;;
+            kmsign__subcmd__key,orphans)
+                cmd="kmsign__subcmd__key__subcmd__orphans"
+                ;;
             kmsign__subcmd__key,public)
                 cmd="kmsign__subcmd__key__subcmd__public"
                 ;;
@@ -392,8 +395,41 @@ _kmsign() {
             return 0
             ;;
         kmsign__subcmd__key)
-            opts="-h --socket --json --timeout --help public sign"
+            opts="-h --socket --json --timeout --help public sign orphans"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kmsign__subcmd__key__subcmd__orphans)
+            opts="-h --socket --json --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -89,12 +89,13 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_su
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -l socket -d 'The daemon\'s socket' -r -F
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -l timeout -d 'How long to wait for an answer' -r
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -f -a "public" -d 'Show the public key that the daemon pinned'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign" -f -a "sign" -d 'Sign 32 bytes as they are'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -f -a "public" -d 'Show the public key that the daemon pinned'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -f -a "sign" -d 'Sign 32 bytes as they are'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -f -a "orphans" -d 'List keys in KMS that belong to no wallet, with what is known of them'
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
@@ -105,6 +106,10 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subco
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l json -d 'Print each result as one line of JSON; errors too, on standard error'

@@ -108,7 +108,23 @@ pub struct DecisionFacts<'a> {
     pub policy_digest: &'a str,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// What the daemon did by itself.
+    pub const fn daemon(sequence: u64, at: Timestamp, facts: Facts, kms_request_ids: &'a [String]) -> Self {
+        Self {
+            sequence,
+            at,
+            kind: Kind::Daemon,
+            method: None,
+            caller: None,
+            facts,
+            decision: None,
+            intent: None,
+            outcome: None,
+            kms_request_ids,
+        }
+    }
+
     /// Says which wallet it is about, if that was not known before.
     #[must_use]
     pub fn about(mut self, wallet_id: Option<WalletId>) -> Self {

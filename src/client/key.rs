@@ -1,12 +1,12 @@
 //! `kmsign key`.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::ClientError;
 use super::exit::Exit;
 use super::input::{GivenDigest, KeyName};
-use super::output::{self, Look, cell};
+use super::output::{self, Look, cell, cell_or_dash, plain};
 use super::session::Session;
 use super::wallet::Wallet;
 use crate::ids::{OnBehalfOf, RequestId};
@@ -27,6 +27,10 @@ pub enum Command {
   kmsign key sign 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 DIGEST
   sha256sum FILE | cut -c1-64 | kmsign key sign 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 -")]
     Sign(Sign),
+    /// List keys in KMS that belong to no wallet, with what is known of them
+    ///
+    /// The daemon never deletes a key. Exits with 1 if there are any.
+    Orphans,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +64,11 @@ impl Command {
                     members.insert("onBehalfOf".to_owned(), name.as_str().into());
                 }
                 session.show("kms_signTransactionHash", &params, signature)?;
+            }
+            Self::Orphans => {
+                let status: Status = session.ask("admin_status", &json!({}))?;
+                session.present(&status.orphans, orphans)?;
+                return Ok(if status.orphans.count == 0 { Exit::Done } else { Exit::No });
             }
         }
         Ok(Exit::Done)
@@ -116,4 +125,53 @@ fn signature(signed: &Signature, look: Look) -> String {
             ("key", cell(&signed.key_id)),
         ],
     )
+}
+
+#[derive(Deserialize)]
+struct Status {
+    orphans: Orphans,
+}
+
+#[derive(Deserialize, serde::Serialize)]
+struct Orphans {
+    count: u64,
+    /// The longest known, a thousand at most.
+    keys: Vec<Orphan>,
+}
+
+#[derive(Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Orphan {
+    kms_key_id: String,
+    wallet_id: Option<String>,
+    reason: String,
+    evidence: Value,
+    first_seen: String,
+    last_seen: String,
+}
+
+fn orphans(found: &Orphans, look: Look) -> String {
+    if found.count == 0 {
+        return "every key of this deployment that shows in KMS belongs to a wallet\n".to_owned();
+    }
+    let mut text = String::new();
+    for key in &found.keys {
+        text.push_str(&output::details(
+            look,
+            vec![
+                ("key", cell(&key.kms_key_id)),
+                ("reason", cell(&key.reason)),
+                ("wallet of its tag", cell_or_dash(key.wallet_id.as_deref())),
+                ("evidence", cell(&plain(&key.evidence))),
+                ("first seen", cell(&key.first_seen)),
+                ("last seen", cell(&key.last_seen)),
+            ],
+        ));
+        text.push('\n');
+    }
+    let hidden = found.count.saturating_sub(u64::try_from(found.keys.len()).unwrap_or(u64::MAX));
+    if hidden > 0 {
+        text.push_str(&format!("and {hidden} more\n"));
+    }
+    text
 }

@@ -70,6 +70,17 @@ impl Session {
         Ok(result)
     }
 
+    /// Prints a part of a result, as [`Session::show`] prints a whole one.
+    ///
+    /// # Errors
+    /// [`ClientError::Output`].
+    pub fn present<T: Serialize>(&self, part: &T, people: impl FnOnce(&T, Look) -> String) -> Result<(), ClientError> {
+        if !self.json {
+            return Self::print(&people(part, self.look));
+        }
+        Self::print_json(&to_raw_value(part).map_err(|error| ClientError::Output(io::Error::other(error)))?)
+    }
+
     /// The id that makes a call safe to repeat: the given one, or a new one, told on standard error before anything is sent.
     ///
     /// # Errors

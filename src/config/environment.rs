@@ -7,10 +7,12 @@ use std::ffi::OsString;
 pub const PREFIX: &str = "KMSIGND__";
 
 /// Names that the exchange and AWS already use, and the keys they stand for. An empty one counts as unset.
-pub const PLAIN_NAMES: [(&str, &str); 5] = [
+pub const PLAIN_NAMES: [(&str, &str); 7] = [
     ("AWS_REGION", "kms.region"),
     ("AWS_ENDPOINT_URL", "kms.endpoint_url"),
+    ("AWS_ENDPOINT_URL", "kms.tagging_endpoint_url"),
     ("AWS_ENDPOINT_URL_KMS", "kms.endpoint_url"),
+    ("AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API", "kms.tagging_endpoint_url"),
     ("UTXO_NETWORK", "networks.utxo"),
     ("EVM_NETWORK", "networks.evm"),
 ];

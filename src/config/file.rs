@@ -125,6 +125,8 @@ pub(super) struct Kms {
     pub region: Option<String>,
     /// Another address of KMS, such as a VPC endpoint. `https`, or `http` to a loopback address. Unset: AWS's own.
     pub endpoint_url: Option<String>,
+    /// Another address of the Resource Groups Tagging API, which finds a key again whose creation was cut off. As `endpoint_url`.
+    pub tagging_endpoint_url: Option<String>,
     /// Most signatures asked of KMS in a second. AWS's own quota is 1000, and 300 in older accounts, for all users of the account
     /// and Region together. (Keys are made at 5 a second at most, AWS's quota for that.)
     #[schemars(range(min = 1, max = 100_000))]
@@ -148,6 +150,7 @@ impl Default for Kms {
         Self {
             region: None,
             endpoint_url: None,
+            tagging_endpoint_url: None,
             requests_per_second: 1000,
             connect_timeout_ms: 1000,
             attempt_timeout_ms: 3000,
@@ -204,11 +207,15 @@ pub(super) struct Keys {
     /// Name of this installation, tagged on each key it makes: 1 to 64 of `A-Z a-z 0-9 . _ -`. Give each installation in one
     /// AWS account its own.
     pub deployment: String,
+    /// Seconds for which the key of a wallet whose creation was cut off is looked for before one more is made. KMS's tags take
+    /// minutes to show: less than 900 risks a second key, which is then listed as an orphan.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub reconcile_grace_seconds: u64,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { deployment: "kmsignd".to_owned() }
+        Self { deployment: "kmsignd".to_owned(), reconcile_grace_seconds: 900 }
     }
 }
 

@@ -101,6 +101,7 @@ fn example(name: &str) -> &'static str {
     match name {
         "region" => "\"eu-central-1\"",
         "endpoint_url" => "\"https://vpce-0123.kms.eu-central-1.vpce.amazonaws.com\"",
+        "tagging_endpoint_url" => "\"https://vpce-0123.tagging.eu-central-1.vpce.amazonaws.com\"",
         "key_policy_file" => "\"/etc/kmsignd/key-policy.json\"",
         "utxo" => "\"mainnet\"",
         "evm" | "network" => "\"mainnet\"",

@@ -1,7 +1,7 @@
 //! The only file that names `aws_sdk_kms`: one client per Region, built once, with explicit timeouts and no retries of its
 //! own, since `kms.rs` decides what may be repeated.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use aws_sdk_kms::primitives::{Blob, DateTime};
 use aws_sdk_kms::types::{KeySpec as AwsKeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::{Attempt, AttemptError, KeyDescription, KeyService, NewKey};
+use super::tagging::Tagging;
+use super::{Attempt, AttemptError, KeyDescription, KeyService, NewKey, TaggedPage};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Region};
 use crate::keys::{KeySpec, SigningPayload};
@@ -28,6 +29,8 @@ pub struct AwsSettings {
     pub region: Region,
     /// Instead of the Region's own endpoint.
     pub endpoint_url: Option<String>,
+    /// Instead of the Resource Groups Tagging API's own endpoint in the Region.
+    pub tagging_endpoint_url: Option<String>,
     pub connect_timeout: Duration,
     /// One attempt, from the first byte to the last.
     pub attempt_timeout: Duration,
@@ -49,6 +52,7 @@ const PROBE_KEY: &str = "00000000-0000-0000-0000-000000000000";
 /// KMS through the AWS SDK.
 pub struct AwsKms {
     clients: HashMap<String, Client>,
+    tagging: Tagging,
     home: String,
 }
 
@@ -56,8 +60,10 @@ impl AwsKms {
     /// Builds the clients. Makes no request.
     pub async fn connect(settings: &AwsSettings) -> Self {
         let home = settings.region.to_string();
-        let client = Client::new(&sdk_config(settings).await);
-        Self { clients: HashMap::from([(home.clone(), client)]), home }
+        let shared = shared_config(settings).await;
+        let client = client_at(&shared, settings.endpoint_url.as_deref());
+        let tagging = Tagging::new(&shared, settings.tagging_endpoint_url.as_deref());
+        Self { clients: HashMap::from([(home.clone(), client)]), tagging, home }
     }
 
     fn client(&self, region: &str) -> Result<&Client, AttemptError> {
@@ -65,7 +71,8 @@ impl AwsKms {
     }
 }
 
-async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
+/// What every client shares: one connector, one loader of credentials.
+async fn shared_config(settings: &AwsSettings) -> SdkConfig {
     // A client of our own: the SDK's default one would send keys' traffic through whatever HTTPS_PROXY says.
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
@@ -83,15 +90,20 @@ async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts);
-    if let Some(url) = &settings.endpoint_url {
-        // With an endpoint of its own the SDK refuses every request while the environment asks for another kind of endpoint.
-        loader = loader.endpoint_url(url).use_fips(false).use_dual_stack(false);
-    }
     if settings.credentials == Credentials::Emulator {
         loader =
             loader.credentials_provider(aws_credential_types::Credentials::new("emulator", "emulator", None, None, "emulator"));
     }
     loader.load().await
+}
+
+fn client_at(shared: &SdkConfig, endpoint_url: Option<&str>) -> Client {
+    let mut config = aws_sdk_kms::config::Builder::from(shared);
+    if let Some(url) = endpoint_url {
+        // With an endpoint of its own the SDK refuses every request while the environment asks for another kind of endpoint.
+        config = config.endpoint_url(url).use_fips(false).use_dual_stack(false);
+    }
+    Client::from_conf(config.build())
 }
 
 #[async_trait]
@@ -162,6 +174,20 @@ impl KeyService for AwsKms {
         }
     }
 
+    async fn keys_with_tag(&self, name: &str, value: &str, page: Option<&str>) -> Attempt<TaggedPage> {
+        self.tagging.keys_with_tag(name, value, page).await
+    }
+
+    async fn list_resource_tags(&self, key: &KeyArn) -> Attempt<BTreeMap<String, String>> {
+        match self.client(key.region()) {
+            // A key has 50 tags at most, which is a page.
+            Ok(client) => attempted(client.list_resource_tags().key_id(key.as_str()).limit(50).send().await, |output| {
+                Some(output.tags?.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
+            }),
+            Err(error) => Attempt { request_id: None, result: Err(error) },
+        }
+    }
+
     async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>> {
         let client = match self.client(key.region()) {
             Ok(client) => client,
@@ -190,7 +216,7 @@ fn refused<T>(code: &str) -> Attempt<T> {
 }
 
 /// Reads an answer. One without the member that the operation exists for counts as lost: the effect may have happened.
-fn attempted<O, E, T>(sent: Result<O, SdkError<E, HttpResponse>>, read: impl FnOnce(O) -> Option<T>) -> Attempt<T>
+pub(super) fn attempted<O, E, T>(sent: Result<O, SdkError<E, HttpResponse>>, read: impl FnOnce(O) -> Option<T>) -> Attempt<T>
 where
     O: RequestId,
     E: ProvideErrorMetadata + Error + 'static,
@@ -288,6 +314,7 @@ mod tests {
         let kms = AwsKms::connect(&AwsSettings {
             region: "eu-central-1".parse().unwrap(),
             endpoint_url: Some(answering(answer)),
+            tagging_endpoint_url: None,
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(5),
             credentials: Credentials::Emulator,

@@ -25,7 +25,12 @@ impl Governor {
         let limiter = match operation {
             Operation::Sign => &self.signatures,
             Operation::CreateKey => &self.creations,
-            Operation::GetPublicKey | Operation::GetPublicKeyOfNewKey | Operation::DescribeKey | Operation::Probe => return true,
+            Operation::GetPublicKey
+            | Operation::GetPublicKeyOfNewKey
+            | Operation::DescribeKey
+            | Operation::ListResourceTags
+            | Operation::GetResources
+            | Operation::Probe => return true,
         };
         match limiter {
             Some(limiter) => tokio::time::timeout_at(deadline.into(), limiter.until_ready()).await.is_ok(),

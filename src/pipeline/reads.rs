@@ -17,6 +17,9 @@ use crate::store::wallets::Wallet;
 use crate::transport::Readiness;
 use crate::wallets::{list, unreadable, with_facts};
 
+/// Stuck wallets and orphans that admin_status lists; all are counted.
+const LISTED: u32 = 1000;
+
 impl Services {
     /// Answers a permitted read.
     pub(super) fn read(&self, caller: &Caller, request: &Request, subject: Subject) -> Outcome {
@@ -113,6 +116,7 @@ impl Services {
             .into_iter()
             .map(|(status, count)| (status.as_str().to_owned(), count.into()))
             .collect();
+        let (pending, _) = self.store.count_pending().map_err(unreadable)?;
         let policy = self.policy();
         let head = self.store.audit_head().map_err(unreadable)?;
         let uptime = self.clock.now().unix_millis().saturating_sub(self.started_at.unix_millis()) / 1000;
@@ -126,6 +130,11 @@ impl Services {
             "store": { "bytes": self.store.bytes_on_disk(), "writable": self.store.write_health().is_ok(), "auditSequence": head.sequence },
             "policy": { "policies": policy.len(), "digest": policy.digest() },
             "wallets": wallets,
+            "pending": { "wallets": pending, "stuck": self.store.stuck_wallets(LISTED).map_err(unreadable)? },
+            "orphans": {
+                "count": self.store.count_orphans().map_err(unreadable)?,
+                "keys": self.store.orphans(LISTED).map_err(unreadable)?,
+            },
         }))
     }
 }

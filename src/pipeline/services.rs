@@ -27,6 +27,8 @@ pub struct Services {
     pub started_at: Timestamp,
     /// How long the answer to a requestId is kept.
     pub answer_retention: Duration,
+    /// How long the key of a wallet whose creation was cut off is looked for before one more is made.
+    pub reconcile_grace: Duration,
     /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
     pub mainnet: Mainnet,
     /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
@@ -45,6 +47,7 @@ pub struct Parts {
     pub mainnet: Mainnet,
     pub store: Store,
     pub answer_retention: Duration,
+    pub reconcile_grace: Duration,
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
 }
@@ -77,12 +80,13 @@ pub enum KmsHealth {
 
 impl Services {
     pub fn new(parts: Parts, policy: Policy, reloader: Reloader) -> Self {
-        let Parts { networks, mainnet, store, answer_retention, kms, clock } = parts;
+        let Parts { networks, mainnet, store, answer_retention, reconcile_grace, kms, clock } = parts;
         Self {
             networks,
             mainnet,
             store,
             answer_retention,
+            reconcile_grace,
             kms,
             started_at: clock.now(),
             clock,

@@ -47,6 +47,37 @@ pub(super) fn head(connection: &Connection) -> Result<Head, StoreError> {
     Ok(head.unwrap_or_default())
 }
 
+/// An intent without an outcome.
+#[derive(Debug)]
+pub(super) struct OpenIntentRow {
+    pub sequence: u64,
+    pub wallet_id: Option<String>,
+    pub method: Option<String>,
+}
+
+/// Intents without an outcome that are not `live`, oldest first.
+pub(super) fn open_intents(
+    connection: &Connection,
+    limit: u32,
+    live: impl Fn(&(u64, [u8; 32])) -> bool,
+) -> Result<Vec<OpenIntentRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT intent, hash, open_intents.wallet_id, record ->> 'method' FROM open_intents JOIN audit ON sequence = intent
+         ORDER BY intent",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut left = Vec::new();
+    while let Some(row) = rows.next()?
+        && left.len() < usize::try_from(limit).unwrap_or(usize::MAX)
+    {
+        let (sequence, hash) = (row.get(0)?, row.get(1)?);
+        if !live(&(sequence, hash)) {
+            left.push(OpenIntentRow { sequence, wallet_id: row.get(2)?, method: row.get(3)? });
+        }
+    }
+    Ok(left)
+}
+
 impl Store {
     /// Records after `after`, or the last ones without it; at most `limit`, oldest first.
     pub fn audit_page(&self, after: Option<u64>, limit: u32) -> Result<AuditPage, StoreError> {

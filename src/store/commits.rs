@@ -9,6 +9,7 @@
 //! It must never release what is not durable: an outcome that cannot be written becomes `AUDIT_UNAVAILABLE`, and what KMS
 //! gave is dropped.
 
+mod heal;
 mod in_flight;
 mod live;
 mod record;
@@ -29,10 +30,11 @@ use crate::keys::{PinnedKey, SigningPayload};
 use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
+pub(super) use self::heal::append_daemon;
 pub(super) use self::in_flight::InFlight;
 pub(super) use self::live::Live;
 pub use self::live::WalletClaim;
-pub use self::record::{CreationFailure, KmsRequestIds, ProvenWallet};
+pub use self::record::{CreationFailure, KeyFate, KmsRequestIds, ProvenWallet};
 
 /// A call that the policy has judged, with all that the audit says of it.
 #[must_use]
@@ -110,8 +112,8 @@ pub struct CreationPermit {
 /// What a PENDING wallet needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyNeed {
-    /// No CreateKey has left for it: one may.
-    Make,
+    /// One CreateKey may leave; it is number `creations`.
+    Make { creations: u32 },
     /// `creations` CreateKey requests may have left, the last one at `asked_at`: its key may exist and is to be found.
     Find { creations: u32, asked_at: Timestamp },
     /// Its key is named and is to be proven.

@@ -6,6 +6,9 @@ use super::StoreError;
 use crate::clock::Timestamp;
 use crate::ids::{RequestId, WalletId};
 
+/// The methods that make wallets.
+const CREATING: [&str; 2] = ["wallet_create", "kms_createKey"];
+
 /// A requestId in its scope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestKey {
@@ -40,6 +43,23 @@ pub(super) fn find(connection: &Connection, key: &RequestKey) -> Result<Option<K
         .map(|text| text.parse().map_err(|_| StoreError::Corrupt("requests.wallet_id is not a wallet id".to_owned())))
         .transpose()?;
     Ok(Some(Known { content_hash, wallet_id, intent, answer, answered }))
+}
+
+/// The unfinished requests that made this wallet.
+pub(super) fn unfinished_of_wallet(connection: &Connection, wallet_id: WalletId) -> Result<Vec<RequestKey>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT uid, method, request_id FROM requests WHERE wallet_id = ?1 AND answered_at IS NULL")?;
+    let rows = statement
+        .query_map([wallet_id.to_string()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))?;
+    let mut keys = Vec::new();
+    for row in rows {
+        let (uid, method, request_id) = row?;
+        // Of the methods that bind a wallet id, only these make a wallet.
+        let Some(method) = CREATING.iter().find(|name| **name == method) else { continue };
+        let request_id = request_id.parse().map_err(|_| StoreError::Corrupt("requests.request_id".to_owned()))?;
+        keys.push(RequestKey { uid, method, request_id });
+    }
+    Ok(keys)
 }
 
 /// Binds the id to a content, or hands an unfinished one over to a new intent.

@@ -179,14 +179,14 @@ pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), Sto
     Ok(())
 }
 
-/// Notes which key KMS made for a PENDING wallet, so that a retry goes on from there.
-pub(super) fn name_key(transaction: &mut WriteTransaction<'_>, id: WalletId, key: &KeyArn) -> Result<(), StoreError> {
+/// Notes which key KMS made for a PENDING wallet, so that a retry goes on from there. Returns whether that was news.
+pub(super) fn name_key(transaction: &mut WriteTransaction<'_>, id: WalletId, key: &KeyArn) -> Result<bool, StoreError> {
     transaction.changed_wallets.push(id);
-    transaction
+    let named = transaction
         .connection
-        .prepare_cached("UPDATE wallets SET kms_key_id = ?2 WHERE wallet_id = ?1 AND status = 'PENDING'")?
+        .prepare_cached("UPDATE wallets SET kms_key_id = ?2 WHERE wallet_id = ?1 AND status = 'PENDING' AND kms_key_id IS NULL")?
         .execute((id.to_string(), key.as_str()))?;
-    Ok(())
+    Ok(named == 1)
 }
 
 /// Pins key, public key and addresses of a PENDING wallet, which becomes CREATED.

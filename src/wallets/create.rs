@@ -23,6 +23,33 @@ pub enum AnswerShape {
     Key,
 }
 
+impl AnswerShape {
+    /// The shape in which a method answers; `None` if it makes no wallet.
+    pub fn of_method(method: &str) -> Option<Self> {
+        match method {
+            "wallet_create" => Some(Self::Wallet),
+            "kms_createKey" => Some(Self::Key),
+            _ => None,
+        }
+    }
+}
+
+/// The answers of both methods, so that whoever asked hears it in its own shape, even if it asks again after a crash.
+#[derive(Debug, Clone)]
+pub struct CreationAnswers {
+    wallet: Answer,
+    key: Answer,
+}
+
+impl CreationAnswers {
+    pub const fn of(&self, shape: AnswerShape) -> &Answer {
+        match shape {
+            AnswerShape::Wallet => &self.wallet,
+            AnswerShape::Key => &self.key,
+        }
+    }
+}
+
 /// The wallet as it stands before KMS is asked for its key.
 pub fn pending(new: &NewWallet, now: Timestamp) -> Wallet {
     Wallet {
@@ -63,7 +90,6 @@ pub fn prove(
     key: KeyArn,
     public_key: PublicKey,
     now: Timestamp,
-    shape: AnswerShape,
 ) -> Result<ProvenWallet, Failure> {
     let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", pending.wallet_id));
     let network = networks.resolve(&pending.asset, Some(&pending.network)).map_err(|error| defect(&error))?;
@@ -78,15 +104,10 @@ pub fn prove(
         version: pending.version.saturating_add(1),
         ..pending.clone()
     };
-    let answer = match shape {
-        AnswerShape::Wallet => Answer::of(&WalletView::from(&wallet))?,
-        AnswerShape::Key => Answer::of(&CreatedKey {
-            kms_key_id: wallet.kms_key_id.as_ref(),
-            wallet_id: wallet.wallet_id,
-            address: wallet.address.as_deref(),
-        })?,
-    };
-    Ok(ProvenWallet { wallet, forms, answer })
+    let created =
+        CreatedKey { kms_key_id: wallet.kms_key_id.as_ref(), wallet_id: wallet.wallet_id, address: wallet.address.as_deref() };
+    let answers = CreationAnswers { wallet: Answer::of(&WalletView::from(&wallet))?, key: Answer::of(&created)? };
+    Ok(ProvenWallet { wallet, forms, answers })
 }
 
 #[derive(Serialize)]

@@ -83,7 +83,8 @@ const EFFECTS: &[&str] = &[
 /// A name, and the only places where it may stand.
 const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_kms", &["kms/aws"]),
-    ("aws_config", &["kms/aws"]),
+    ("aws_sdk_resourcegroupstagging", &["kms/tagging"]),
+    ("aws_config", &["kms/aws", "kms/tagging"]),
     ("rusqlite", &["store"]),
     ("unsafe ", &["caller/sys"]),
     ("allow(unsafe_code", &["caller/sys"]),

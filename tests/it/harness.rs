@@ -9,13 +9,14 @@ pub mod users;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use kmsignd::config::{Config, Environment};
 use kmsignd::daemon::{self, Setup, StartError};
 use kmsignd::emulator::{Emulator, EmulatorConfig, Fault, Faults, LogEntry, Operation, Script};
 use kmsignd::kms::aws::Credentials;
-use kmsignd::pipeline::Mainnet;
+use kmsignd::pipeline::{Mainnet, Services};
 use kmsignd::policy::dev_policy;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ pub struct Daemon {
 struct Running {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), StartError>>,
+    services: Weak<Services>,
     runtime: Runtime,
 }
 
@@ -87,7 +89,7 @@ impl Daemon {
 
     /// Stops as on SIGTERM: what runs gets its answer.
     pub fn stop(&mut self) {
-        let Running { stop, serving, runtime } = self.running.take().unwrap();
+        let Running { stop, serving, services: _, runtime } = self.running.take().unwrap();
         drop(stop);
         runtime.block_on(serving).unwrap().unwrap();
         runtime.shutdown_timeout(PATIENCE);
@@ -118,24 +120,31 @@ impl Daemon {
             mainnet: Mainnet::Allowed,
         };
         let services = runtime.block_on(daemon::build(setup))?;
+        let weak = Arc::downgrade(&services);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = runtime.spawn(daemon::serve(services, listener, limits, async {
             // Dropped: it is time.
             let _ = stopped.await;
         }));
-        Ok(Running { stop, serving, runtime })
+        Ok(Running { stop, serving, services: weak, runtime })
+    }
+
+    /// What the running daemon stands on.
+    pub fn services(&self) -> Arc<Services> {
+        self.running.as_ref().unwrap().services.upgrade().unwrap()
     }
 
     fn config_text(&self) -> String {
         let path = |name: &str| self.path(name).display().to_string();
         format!(
             "[socket]\npath = {:?}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {:?}\n[policy]\ndirectory = {:?}\n\
-             [keys]\ndeployment = \"tests\"\n[kms]\nregion = {REGION:?}\nendpoint_url = {:?}\n\
+             [keys]\ndeployment = \"tests\"\n\
+             [kms]\nregion = {REGION:?}\nendpoint_url = {endpoint:?}\ntagging_endpoint_url = {endpoint:?}\n\
              connect_timeout_ms = 500\nattempt_timeout_ms = 1000\noperation_timeout_ms = 2000\n",
             path("kmsignd.sock"),
             path("store/kmsignd.db"),
             path("policy.d"),
-            self.kms.endpoint,
+            endpoint = self.kms.endpoint,
         )
     }
 

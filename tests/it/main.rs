@@ -30,6 +30,7 @@ mod lifecycle;
 mod policy;
 mod policy_roles;
 mod reads;
+mod reconcile;
 mod request_id;
 mod secrets;
 mod signing;

@@ -1,31 +1,45 @@
 //! The recording transactions: outcome, stored answer and the wallet's new state, durable before any reply.
 
-use super::{CreationPermit, Judged, OpenIntent, Recorded};
-use crate::audit::record::{Kind, Record};
+use super::{CreationPermit, Judged, OpenIntent, Recorded, append_daemon};
+use crate::audit::record::{Facts, Kind, Record};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
-use crate::ids::KeyArn;
-use crate::outcome::{Answer, Failure, Outcome};
+use crate::ids::{KeyArn, WalletId};
+use crate::outcome::{Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::WriteTransaction;
-use crate::store::{Store, StoreError, audit, requests};
+use crate::store::{Store, StoreError, audit, pending_keys, requests};
+use crate::wallets::create::{AnswerShape, CreationAnswers};
 
 /// A wallet whose key is proven: its row as it will be, and every address form of its key.
 #[derive(Debug)]
 pub struct ProvenWallet {
     pub wallet: Wallet,
     pub forms: Vec<(AddressType, Address)>,
-    pub answer: Answer,
+    /// What a caller of either method hears.
+    pub answers: CreationAnswers,
 }
 
 /// How a creation failed.
 #[derive(Debug)]
 pub struct CreationFailure {
     pub failure: Failure,
-    /// The key that KMS made, if the failure came after that.
-    pub key: Option<KeyArn>,
-    /// No key exists: the wallet ends FAILED and its idempotencyKey is free again.
-    pub no_key_exists: bool,
+    pub fate: KeyFate,
+}
+
+/// What is known of the key of a wallet that could not be completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyFate {
+    /// There is none: the wallet ends FAILED and its idempotencyKey is free again.
+    None,
+    /// The last CreateKey had no effect; an earlier one may have had.
+    NotThisTime,
+    /// It may exist.
+    Unknown,
+    /// It may exist, and looking for it any longer decides nothing: why, for the operator.
+    Stuck(String),
+    /// KMS made this one, and it is not proven yet.
+    Named(KeyArn),
 }
 
 /// The request ids of every attempt that KMS answered.
@@ -53,9 +67,11 @@ impl Store {
         open: OpenIntent,
         permit: CreationPermit,
         proven: ProvenWallet,
+        shape: AnswerShape,
         kms_request_ids: KmsRequestIds,
     ) -> Recorded {
-        let ProvenWallet { wallet, forms, answer } = proven;
+        let ProvenWallet { wallet, forms, answers } = proven;
+        let answer = answers.of(shape).clone();
         if wallet.wallet_id != permit.wallet.wallet_id {
             return Recorded::withheld(&StoreError::Corrupt("another wallet's key would have been recorded".to_owned()));
         }
@@ -73,16 +89,11 @@ impl Store {
         failed: CreationFailure,
         kms_request_ids: KmsRequestIds,
     ) -> Recorded {
-        let CreationFailure { failure, key, no_key_exists } = failed;
+        let CreationFailure { failure, fate } = failed;
+        let frees_request = fate == KeyFate::None;
         let wallet_id = permit.wallet.wallet_id;
-        self.record_outcome(open, Err(failure), no_key_exists, kms_request_ids, move |transaction, now| {
-            if let Some(key) = &key {
-                wallets::name_key(transaction, wallet_id, key)
-            } else if no_key_exists {
-                wallets::fail(transaction, wallet_id, now)
-            } else {
-                Ok(())
-            }
+        self.record_outcome(open, Err(failure), frees_request, kms_request_ids, move |transaction, now| {
+            note_fate(transaction, wallet_id, &fate, now).map(|_| ())
         })
         .await
     }
@@ -108,24 +119,8 @@ impl Store {
     /// Records what the daemon did by itself, durably.
     pub async fn record_daemon(&self, detail: String) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let facts = crate::audit::record::Facts { detail: Some(detail), ..Default::default() };
-        self.writer
-            .submit(move |transaction| {
-                audit::append(transaction, |sequence| Record {
-                    sequence,
-                    at: now,
-                    kind: Kind::Daemon,
-                    method: None,
-                    caller: None,
-                    facts,
-                    decision: None,
-                    intent: None,
-                    outcome: None,
-                    kms_request_ids: &[],
-                })
-            })
-            .durable()
-            .await?;
+        let facts = Facts { detail: Some(detail), ..Facts::default() };
+        self.writer.submit(move |transaction| append_daemon(transaction, now, facts, &[])).durable().await?;
         Ok(())
     }
 
@@ -200,5 +195,21 @@ impl Store {
             sharing.end(recorded.outcome());
         }
         recorded
+    }
+}
+
+/// Writes down what is known of a PENDING wallet's key. Returns whether that was news.
+pub(super) fn note_fate(
+    transaction: &mut WriteTransaction<'_>,
+    wallet_id: WalletId,
+    fate: &KeyFate,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    match fate {
+        KeyFate::None => wallets::fail(transaction, wallet_id, now).map(|()| true),
+        KeyFate::NotThisTime => pending_keys::uncount(transaction.connection, wallet_id).map(|()| true),
+        KeyFate::Unknown => Ok(false),
+        KeyFate::Stuck(finding) => pending_keys::note(transaction.connection, wallet_id, finding),
+        KeyFate::Named(key) => wallets::name_key(transaction, wallet_id, key),
     }
 }

@@ -73,7 +73,7 @@ impl Store {
                     let claim = reserving.live.claim_wallet(id).ok_or_else(taken)?;
                     wallets::insert(reserving.transaction.connection, &wallet)?;
                     pending_keys::insert(reserving.transaction.connection, id, reserving.now)?;
-                    reserving.open(Some(id), CreationPermit { wallet, need: KeyNeed::Make, _claim: claim })
+                    reserving.open(Some(id), CreationPermit { wallet, need: KeyNeed::Make { creations: 1 }, _claim: claim })
                 }
                 RequestState::Unfinished(left) => {
                     let left = left.ok_or_else(|| StoreError::Corrupt("a creation's requestId without its wallet".to_owned()))?;
@@ -155,7 +155,11 @@ impl OpenIntent {
 }
 
 /// The permit for a PENDING wallet that an earlier call left; `None` while somebody else has it.
-fn creation_permit(transaction: &WriteTransaction<'_>, live: &Live, id: WalletId) -> Result<Option<CreationPermit>, StoreError> {
+pub(super) fn creation_permit(
+    transaction: &WriteTransaction<'_>,
+    live: &Live,
+    id: WalletId,
+) -> Result<Option<CreationPermit>, StoreError> {
     let Some(claim) = live.claim_wallet(id) else { return Ok(None) };
     let wallet = wallets::find(transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))?;
     let need = match (&wallet.kms_key_id, pending_keys::find(transaction.connection, id)?) {

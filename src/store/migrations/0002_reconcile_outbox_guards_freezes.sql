@@ -100,3 +100,6 @@ CREATE TABLE restores (
     cursor      TEXT,                         -- how far it got, in the source's own order
     report      TEXT                          -- JSON
 ) STRICT;
+
+-- For answering whoever asked for a wallet whose creation was cut off.
+CREATE INDEX requests_unfinished ON requests (wallet_id) WHERE answered_at IS NULL AND wallet_id IS NOT NULL;
