@@ -50,7 +50,21 @@ impl Services {
         result
             .map_err(KmsError::into_failure)
             .and_then(|public_key| create::prove(&self.networks, permit.wallet(), key.clone(), public_key, self.clock.now()))
-            .map_err(|failure| CreationFailure { failure, fate: KeyFate::Named(key) })
+            .map_err(|failure| {
+                let fate = self.fate_of_unproven(permit, key, &failure);
+                CreationFailure { failure, fate }
+            })
+    }
+
+    /// A named key that still can't be proven after the grace is an operator's to look at.
+    fn fate_of_unproven(&self, permit: &CreationPermit, key: KeyArn, failure: &Failure) -> KeyFate {
+        let age = self.clock.now().unix_millis().saturating_sub(permit.wallet().created_at.unix_millis());
+        if permit.need() != KeyNeed::Prove || u128::from(age) < self.reconcile_grace.as_millis() {
+            return KeyFate::Named(key);
+        }
+        let finding = format!("its key {key} can't be proven: {failure}");
+        tracing::error!(alarm = "key_not_proven", wallet_id = %permit.wallet().wallet_id, finding, "a wallet stays PENDING");
+        KeyFate::Stuck(finding)
     }
 
     async fn make_key(&self, permit: &CreationPermit, request_ids: &mut KmsRequestIds) -> Result<KeyArn, CreationFailure> {

@@ -279,6 +279,18 @@ fn second_create_key_that_is_refused_counts_for_nothing() {
 }
 
 #[test]
+fn named_key_that_can_not_be_proven_is_for_an_operator_and_heals_once_it_can() {
+    let daemon = Daemon::with_settings(&SHORT_GRACE);
+    daemon.fault(Operation::GetPublicKey, Fault::Deny, 1_000_000);
+    daemon.call("wallet_create", creation("k")).unwrap_err();
+    wait_until("the wallet needs an operator", || daemon.query("SELECT finding FROM pending_keys").contains("can't be proven"));
+    assert_eq!(statuses(&daemon), "PENDING");
+    daemon.faults().set(Default::default());
+    wait_until("the wallet is healed", || statuses(&daemon) == "CREATED");
+    assert_eq!((creations(&daemon), daemon.query("SELECT count(*) FROM pending_keys")), (1, "0".to_owned()));
+}
+
+#[test]
 fn without_leave_to_look_for_keys_none_is_made_again() {
     let daemon = Daemon::with_settings(&SHORT_GRACE);
     daemon.fault(Operation::CreateKey, Fault::CloseAfter, 1);
