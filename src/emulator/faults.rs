@@ -34,6 +34,8 @@ pub struct Lags {
     pub tags_lag_ms: u64,
     /// A new replica is in state `Creating` for this long.
     pub replica_creating_ms: u64,
+    /// A key shows and acts by the state it had before its last change for this long. Not after a restart.
+    pub key_state_lag_ms: u64,
 }
 
 impl Switches {
@@ -277,14 +279,15 @@ mod tests {
     fn switches_json_form_is_as_documented() {
         let json = serde_json::json!({
             "requestsPerSecond": {"Sign": 300}, "latencyMs": {"Sign": 10},
-            "lags": {"newKeyHiddenMs": 1, "tagsLagMs": 2, "replicaCreatingMs": 3},
+            "lags": {"newKeyHiddenMs": 1, "tagsLagMs": 2, "replicaCreatingMs": 3, "keyStateLagMs": 4},
             "scripts": [
                 {"operation": "Sign", "key": ARN, "times": 3, "fault": "closeAfter"},
                 {"fault": {"signature": "shortR"}},
             ],
         });
         let switches: Switches = serde_json::from_value(json).unwrap();
-        assert_eq!(switches.lags, Lags { new_key_hidden_ms: 1, tags_lag_ms: 2, replica_creating_ms: 3 });
+        let lags = Lags { new_key_hidden_ms: 1, tags_lag_ms: 2, replica_creating_ms: 3, key_state_lag_ms: 4 };
+        assert_eq!(switches.lags, lags);
         assert_eq!(switches.scripts[1], Script { operation: None, key: None, times: 1, fault: Defect::ShortR.into() });
         assert_eq!(serde_json::from_value::<Switches>(serde_json::to_value(&switches).unwrap()).unwrap(), switches);
         assert_eq!(serde_json::from_str::<Switches>("{}").unwrap(), Switches::default());

@@ -74,6 +74,9 @@ pub(super) struct Key {
     /// The tags before their last change and when that was: the tagging API lags behind.
     #[serde(skip)]
     pub earlier_tags: Option<(u64, Tags)>,
+    /// The state before its last change and when that was: KMS is eventually consistent.
+    #[serde(skip)]
+    pub earlier_state: Option<(u64, SetState)>,
 }
 
 impl Key {
@@ -85,8 +88,21 @@ impl Key {
         self.primary_region.as_ref().is_some_and(|primary| *primary != self.region)
     }
 
+    /// The state that was set, as far as it has spread.
+    pub fn spread_state(&self, now: u64, lags: Lags) -> SetState {
+        match self.earlier_state {
+            Some((changed_at, earlier)) if now < changed_at.saturating_add(lags.key_state_lag_ms) => earlier,
+            _ => self.state,
+        }
+    }
+
+    /// The key in another state, which takes a while to spread.
+    pub fn in_state(&self, now: u64, state: SetState) -> Self {
+        Self { state, earlier_state: Some((now, self.state)), ..self.clone() }
+    }
+
     pub fn state(&self, now: u64, lags: Lags) -> KeyState {
-        match self.state {
+        match self.spread_state(now, lags) {
             SetState::PendingDeletion { .. } => KeyState::PendingDeletion,
             SetState::PendingReplicaDeletion { .. } => KeyState::PendingReplicaDeletion,
             _ if self.is_replica() && now < self.created_at.saturating_add(lags.replica_creating_ms) => KeyState::Creating,

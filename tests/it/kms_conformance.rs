@@ -139,6 +139,7 @@ cases! {
         get_public_key_ed25519_is_spki,
         get_public_key_of_disabled_key_is_refused,
         disable_key_stops_signing_until_enabled,
+        enable_and_disable_twice_is_taken,
         schedule_deletion_stops_signing,
         schedule_deletion_outside_7_to_30_days_is_refused,
         schedule_deletion_twice_is_refused,

@@ -275,6 +275,19 @@ async fn replica_is_creating_until_its_lag_is_over() {
 }
 
 #[tokio::test]
+async fn state_of_a_key_is_the_one_before_until_its_lag_is_over() {
+    let (emulator, kms, clock) = start_with_clock().await;
+    emulator.faults().change(|switches| switches.lags.key_state_lag_ms = 1000);
+    let key = kms.secp256k1().await.unwrap();
+    kms.here.disable_key().key_id(&key).send().await.unwrap();
+    assert_eq!(state(&kms.here, &key).await.unwrap(), KeyState::Enabled);
+    sign_digest(&kms.here, &key, &DIGEST).await.unwrap();
+    clock.set(Timestamp::from_unix_millis(START + 1000));
+    assert_eq!(state(&kms.here, &key).await.unwrap(), KeyState::Disabled);
+    refused(sign_digest(&kms.here, &key, &DIGEST).await, &["DisabledException"]).unwrap();
+}
+
+#[tokio::test]
 async fn deleted_key_is_gone_after_its_window() {
     let (emulator, kms, clock) = start_with_clock().await;
     let key = kms.secp256k1().await.unwrap();

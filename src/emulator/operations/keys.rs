@@ -73,6 +73,7 @@ pub(super) fn create_key(request: &Request) -> Result<Done, KmsError> {
         aliases: BTreeSet::new(),
         material,
         earlier_tags: Some((request.now, Tags::new())),
+        earlier_state: None,
     };
     let key = request.keys.changes().put(key)?;
     let answer = KeyMetadataAnswer { key_metadata: Metadata::of(request, &key) };
@@ -119,6 +120,7 @@ pub(super) fn replicate_key(request: &Request) -> Result<Done, KmsError> {
         tags: checked_tags(input.tags)?,
         aliases: BTreeSet::new(),
         earlier_tags: Some((request.now, Tags::new())),
+        earlier_state: None,
         ..Key::clone(&primary)
     })?;
     let answer = ReplicateKeyAnswer {

@@ -52,7 +52,7 @@ struct RegionalKey {
 impl Metadata {
     pub fn of(request: &Request, key: &Key) -> Self {
         let key_state = request.state(key);
-        let (deletion_date, pending_deletion_window_in_days) = match key.state {
+        let (deletion_date, pending_deletion_window_in_days) = match key.spread_state(request.now, request.lags) {
             SetState::PendingDeletion { at } => (Some(Seconds(at)), None),
             SetState::PendingReplicaDeletion { days } => (None, Some(days)),
             SetState::Enabled | SetState::Disabled => (None, None),

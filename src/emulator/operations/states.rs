@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::errors::KmsError;
-use super::super::keys::{Key, KeyState, SetState};
+use super::super::keys::{KeyState, SetState};
 use super::{Done, KeyInput, Request, Seconds, check_range, invalid_state};
 use crate::ids::KeyArn;
 
@@ -22,7 +22,7 @@ fn switch(request: &Request, to: SetState) -> Result<Done, KmsError> {
     let mut changes = request.keys.changes();
     let key = request.key(&input.key_id)?;
     match request.state(&key) {
-        KeyState::Enabled | KeyState::Disabled => changes.put(Key { state: to, ..Key::clone(&key) }).map(Done::nothing),
+        KeyState::Enabled | KeyState::Disabled => changes.put(key.in_state(request.now, to)).map(Done::nothing),
         state => Err(invalid_state(&key, state)),
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn schedule_key_deletion(request: &Request) -> Result<Done, KmsError>
     } else {
         (SetState::PendingDeletion { at }, Some(Seconds(at)))
     };
-    let key = changes.put(Key { state, ..Key::clone(&key) })?;
+    let key = changes.put(key.in_state(request.now, state))?;
     let answer = ScheduleKeyDeletionAnswer {
         key_id: key.arn.clone(),
         key_state: request.state(&key),
@@ -88,7 +88,7 @@ pub(super) fn cancel_key_deletion(request: &Request) -> Result<Done, KmsError> {
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => {}
         state => return Err(invalid_state(&key, state)),
     }
-    let key = changes.put(Key { state: SetState::Disabled, ..Key::clone(&key) })?;
+    let key = changes.put(key.in_state(request.now, SetState::Disabled))?;
     let answer = CancelKeyDeletionAnswer { key_id: key.arn.clone() };
     Done::answer(Some(key), &answer)
 }

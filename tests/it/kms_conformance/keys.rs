@@ -146,6 +146,17 @@ pub async fn disable_key_stops_signing_until_enabled(kms: &Kms) -> anyhow::Resul
     Ok(())
 }
 
+pub async fn enable_and_disable_twice_is_taken(kms: &Kms) -> anyhow::Result<()> {
+    let key = kms.secp256k1().await?;
+    kms.here.enable_key().key_id(&key).send().await?;
+    ensure!(state(&kms.here, &key).await? == KeyState::Enabled);
+    for _ in 0..2 {
+        kms.here.disable_key().key_id(&key).send().await?;
+        ensure!(state(&kms.here, &key).await? == KeyState::Disabled);
+    }
+    Ok(())
+}
+
 pub async fn schedule_deletion_stops_signing(kms: &Kms) -> anyhow::Result<()> {
     let key = kms.secp256k1().await?;
     let answer = kms.here.schedule_key_deletion().key_id(&key).pending_window_in_days(7).send().await?;
