@@ -8,7 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::error::ClientError;
-use crate::ids::{IdError, KeyArn, WalletId};
+use super::session::Session;
+use crate::ids::{IdError, KeyArn, OnBehalfOf, RequestId, WalletId};
 use crate::keys::Digest32;
 
 /// Longest text that is read from standard input: what the daemon takes as one message.
@@ -82,6 +83,32 @@ where
                 text.trim().parse().map_err(|error| ClientError::input(what, error))
             }
         }
+    }
+}
+
+/// What every command that changes something takes.
+#[derive(Debug, clap::Args)]
+pub struct Repeatable {
+    /// Makes a repetition get the same answer [default: a new one, told on standard error]
+    #[arg(long, value_name = "ID")]
+    request_id: Option<RequestId>,
+    /// The end user for whom this is done, recorded in the audit
+    #[arg(long, value_name = "NAME")]
+    on_behalf_of: Option<OnBehalfOf>,
+}
+
+impl Repeatable {
+    /// The parameters with `requestId` and `onBehalfOf`.
+    ///
+    /// # Errors
+    /// As [`Session::repeatable`].
+    pub fn complete(&self, session: &mut Session, mut params: Value) -> Result<Value, ClientError> {
+        let request_id = session.repeatable("--request-id", "requestId", self.request_id.as_ref())?;
+        if let Some(members) = params.as_object_mut() {
+            members.insert("requestId".to_owned(), request_id.into());
+            members.extend(self.on_behalf_of.as_ref().map(|name| ("onBehalfOf".to_owned(), name.as_str().into())));
+        }
+        Ok(params)
     }
 }
 

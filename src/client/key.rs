@@ -1,15 +1,20 @@
 //! `kmsign key`.
 
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ClientError;
 use super::exit::Exit;
-use super::input::{GivenDigest, KeyName};
-use super::output::{self, Look, cell, cell_or_dash, plain};
+use super::input::{GivenDigest, KeyName, Repeatable};
+use super::output::{self, Look, Tone, cell, cell_or_dash, plain, toned};
 use super::session::Session;
-use super::wallet::Wallet;
-use crate::ids::{OnBehalfOf, RequestId};
+use super::wallet::{self, Wallet};
+use crate::ids::{OnBehalfOf, Reason, RequestId};
+
+/// More than any address is long.
+const MAX_TYPED_BYTES: u64 = 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -31,6 +36,40 @@ pub enum Command {
     ///
     /// The daemon never deletes a key. Exits with 1 if there are any.
     Orphans,
+    /// Schedule the deletion of a key, with which all that its addresses hold is lost
+    ///
+    /// The wallet signs nothing from then on, and can be saved until its window has ended. The daemon refuses unless its
+    /// configuration allows deletion and its policy has `delete` for you.
+    Delete(Delete),
+    /// Save a key from its deletion; its wallet is disabled then
+    CancelDeletion(CancelDeletion),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Delete {
+    /// The key's ARN, or its wallet's id
+    #[arg(value_name = "KEY")]
+    key: KeyName,
+    /// The wallet's address, typed back; on a terminal it is asked for
+    #[arg(long, value_name = "ADDRESS")]
+    confirm: Option<String>,
+    /// Days until KMS deletes it, 7 to 30 [default: as the daemon is configured]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u8).range(7..=30))]
+    window: Option<u8>,
+    /// Why, recorded in the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<Reason>,
+    #[command(flatten)]
+    repeat: Repeatable,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CancelDeletion {
+    /// The key's ARN, or its wallet's id
+    #[arg(value_name = "KEY")]
+    key: KeyName,
+    #[command(flatten)]
+    repeat: Repeatable,
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,9 +109,60 @@ impl Command {
                 session.present(&status.orphans, orphans)?;
                 return Ok(if status.orphans.count == 0 { Exit::Done } else { Exit::No });
             }
+            Self::Delete(delete) => delete.run(session)?,
+            Self::CancelDeletion(cancel) => {
+                let params = json!({ "keyId": arn(session, &cancel.key)? });
+                let params = cancel.repeat.complete(session, params)?;
+                session.show("kms_cancelKeyDeletion", &params, wallet::wallet)?;
+            }
         }
         Ok(Exit::Done)
     }
+}
+
+impl Delete {
+    fn run(&self, session: &mut Session) -> Result<(), ClientError> {
+        let (key, confirm) = match &self.confirm {
+            Some(address) => (arn(session, &self.key)?, address.clone()),
+            None => self.ask(session)?,
+        };
+        let mut params = json!({ "keyId": key, "confirm": confirm });
+        if let Some(members) = params.as_object_mut() {
+            members.extend(self.window.map(|days| ("pendingWindowInDays".to_owned(), days.into())));
+            members.extend(self.reason.as_ref().map(|reason| ("reason".to_owned(), reason.as_str().into())));
+        }
+        let params = self.repeat.complete(session, params)?;
+        session.show("kms_deleteKey", &params, scheduled)?;
+        Ok(())
+    }
+
+    /// Shows the wallet and has its address typed back: whoever copies a key's name by mistake notices here.
+    fn ask(&self, session: &mut Session) -> Result<(String, String), ClientError> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(ClientError::Usage("--confirm ADDRESS is needed where nobody can be asked"));
+        }
+        let params = match &self.key {
+            KeyName::Arn(arn) => json!({ "kmsKeyId": arn }),
+            KeyName::Wallet(id) => json!({ "walletId": id }),
+        };
+        let found: Wallet = session.ask("wallet_get", &params)?;
+        let text = wallet::wallet(&found, session.look());
+        let asked =
+            format!("{text}\nWhat its addresses hold is lost once the key is deleted. Type the wallet's address to go on: ");
+        let output = |error| ClientError::Output(io::Error::other::<io::Error>(error));
+        io::stderr().write_all(asked.as_bytes()).and_then(|()| io::stderr().flush()).map_err(output)?;
+        let mut typed = String::new();
+        io::stdin().lock().take(MAX_TYPED_BYTES).read_line(&mut typed).map_err(ClientError::Unreadable)?;
+        let (Some(key), Some(address)) = (found.kms_key_id.clone(), &found.address) else { return Err(keyless(&found)) };
+        if typed.trim() != address {
+            return Err(ClientError::input("what was typed", "is not the wallet's address; nothing was done"));
+        }
+        Ok((key, address.clone()))
+    }
+}
+
+fn keyless(wallet: &Wallet) -> ClientError {
+    ClientError::input("the wallet", format!("has no key: it is {}", wallet.status))
 }
 
 /// The ARN of a key; a wallet is asked for its own.
@@ -81,8 +171,7 @@ fn arn(session: &mut Session, name: &KeyName) -> Result<String, ClientError> {
         KeyName::Arn(arn) => Ok(arn.to_string()),
         KeyName::Wallet(id) => {
             let wallet: Wallet = session.ask("wallet_get", &json!({ "walletId": id }))?;
-            let keyless = || ClientError::input("the wallet", format!("has no key: it is {}", wallet.status));
-            wallet.kms_key_id.clone().ok_or_else(keyless)
+            wallet.kms_key_id.clone().ok_or_else(|| keyless(&wallet))
         }
     }
 }
@@ -105,6 +194,25 @@ struct Signature {
     recovery_id: u8,
     der: String,
     public_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Scheduled {
+    key_id: String,
+    status: String,
+    deletion_date: Option<String>,
+}
+
+fn scheduled(scheduled: &Scheduled, look: Look) -> String {
+    output::details(
+        look,
+        vec![
+            ("key", cell(&scheduled.key_id)),
+            ("status", toned(&scheduled.status, Tone::Bad)),
+            ("deleted at", cell_or_dash(scheduled.deletion_date.as_deref())),
+        ],
+    )
 }
 
 fn public_key(key: &PublicKey, look: Look) -> String {

@@ -129,6 +129,10 @@ impl Session {
         exit
     }
 
+    pub const fn look(&self) -> Look {
+        self.look
+    }
+
     pub const fn json(&self) -> bool {
         self.json
     }

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::error::ClientError;
 use super::exit::Exit;
-use super::input;
+use super::input::{self, Repeatable};
 use super::output::{self, Look, Tone, cell, cell_or_dash, toned, yes_or_no};
 use super::session::Session;
 use crate::chains::{AddressType, MAX_ADDRESS_BYTES};
-use crate::ids::{KeyArn, Label, OnBehalfOf, RequestId, UserId, WalletId};
+use crate::ids::{KeyArn, Label, OnBehalfOf, Reason, RequestId, UserId, WalletId};
 use crate::wallets::lifecycle::Status;
 
 #[derive(Debug, clap::Subcommand)]
@@ -33,6 +33,25 @@ pub enum Command {
     Addresses(One),
     /// Have KMS prove that a wallet still is what the store says
     Verify(One),
+    /// Stop a wallet from signing, at once
+    #[command(
+        after_help = "Examples:\n  kmsign wallet disable 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 --reason 'device lost, ticket 4711'"
+    )]
+    Disable(Switch),
+    /// Let a disabled wallet sign again
+    Enable(Switch),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Switch {
+    /// The wallet's id
+    #[arg(value_name = "WALLET-ID")]
+    wallet_id: WalletId,
+    /// Why, recorded in the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: Reason,
+    #[command(flatten)]
+    repeat: Repeatable,
 }
 
 #[derive(Debug, clap::Args, Serialize)]
@@ -166,9 +185,11 @@ impl Command {
                 session.show("wallet_addresses", one, address_forms)?;
                 Ok(Exit::Done)
             }
+            Self::Disable(switch) => switch.run(session, "wallet_disable"),
+            Self::Enable(switch) => switch.run(session, "wallet_enable"),
             Self::Verify(one) => {
                 let found = session.show("wallet_verify", one, verification)?;
-                let proven = found.public_key_matches && found.address_matches && found.signature_verified;
+                let proven = found.public_key_matches == Some(true) && found.address_matches && found.signature_verified;
                 Ok(if proven { Exit::Done } else { Exit::No })
             }
         }
@@ -187,6 +208,14 @@ impl Create {
 
         let idempotency_key = session.repeatable("--idempotency-key", "idempotencyKey", self.idempotency_key.as_ref())?;
         session.show("wallet_create", &Params { create: self, idempotency_key }, wallet)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Switch {
+    fn run(&self, session: &mut Session, method: &str) -> Result<Exit, ClientError> {
+        let params = self.repeat.complete(session, json!({ "walletId": self.wallet_id, "reason": self.reason }))?;
+        session.show(method, &params, wallet)?;
         Ok(Exit::Done)
     }
 }
@@ -255,7 +284,7 @@ pub struct Wallet {
     asset: String,
     network: String,
     address_type: String,
-    address: Option<String>,
+    pub address: Option<String>,
     public_key: Option<String>,
     pub kms_key_id: Option<String>,
     key_spec: String,
@@ -263,6 +292,7 @@ pub struct Wallet {
     label: Option<String>,
     created_at: String,
     version: u64,
+    deletion_date: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -290,7 +320,8 @@ struct AddressForm {
 struct Verification {
     wallet_id: String,
     key_state: String,
-    public_key_matches: bool,
+    /// Absent where KMS shows no public key, as of a disabled key.
+    public_key_matches: Option<bool>,
     address_matches: bool,
     signature_verified: bool,
     checked_at: String,
@@ -305,24 +336,24 @@ fn status(text: &str) -> comfy_table::Cell {
     toned(text, tone)
 }
 
-fn wallet(wallet: &Wallet, look: Look) -> String {
-    output::details(
-        look,
-        vec![
-            ("wallet", cell(&wallet.wallet_id)),
-            ("user", cell(&wallet.user_id)),
-            ("asset", cell(&format!("{} {}", wallet.asset, wallet.network))),
-            ("address", cell_or_dash(wallet.address.as_deref())),
-            ("address type", cell(&wallet.address_type)),
-            ("status", status(&wallet.status)),
-            ("label", cell_or_dash(wallet.label.as_deref())),
-            ("key", cell_or_dash(wallet.kms_key_id.as_deref())),
-            ("key spec", cell(&wallet.key_spec)),
-            ("public key", cell_or_dash(wallet.public_key.as_deref())),
-            ("created", cell(&wallet.created_at)),
-            ("version", cell(&wallet.version.to_string())),
-        ],
-    )
+/// Every member, for people.
+pub fn wallet(wallet: &Wallet, look: Look) -> String {
+    let mut rows = vec![
+        ("wallet", cell(&wallet.wallet_id)),
+        ("user", cell(&wallet.user_id)),
+        ("asset", cell(&format!("{} {}", wallet.asset, wallet.network))),
+        ("address", cell_or_dash(wallet.address.as_deref())),
+        ("address type", cell(&wallet.address_type)),
+        ("status", status(&wallet.status)),
+        ("label", cell_or_dash(wallet.label.as_deref())),
+        ("key", cell_or_dash(wallet.kms_key_id.as_deref())),
+        ("key spec", cell(&wallet.key_spec)),
+        ("public key", cell_or_dash(wallet.public_key.as_deref())),
+        ("created", cell(&wallet.created_at)),
+        ("version", cell(&wallet.version.to_string())),
+    ];
+    rows.extend(wallet.deletion_date.as_ref().map(|date| ("deleted at", toned(date, Tone::Bad))));
+    output::details(look, rows)
 }
 
 fn wallets(page: &Page, look: Look, with_header: bool) -> String {
@@ -355,7 +386,7 @@ fn verification(found: &Verification, look: Look) -> String {
         vec![
             ("wallet", cell(&found.wallet_id)),
             ("key state", cell(&found.key_state)),
-            ("public key matches", yes_or_no(found.public_key_matches)),
+            ("public key matches", found.public_key_matches.map_or_else(|| toned("not shown by KMS", Tone::Waiting), yes_or_no)),
             ("address matches", yes_or_no(found.address_matches)),
             ("signature verified", yes_or_no(found.signature_verified)),
             ("checked", cell(&found.checked_at)),

@@ -1,6 +1,9 @@
 //! What `kmsign` sends, and how answers read.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -159,6 +162,125 @@ fn key_sign_of_a_wrong_digest_sends_nothing() {
     assert_eq!(ran.code, 65, "{}", ran.err);
     assert!(ran.err.starts_with("error: the digest must be 32 bytes of hex"), "{}", ran.err);
     assert!(fake.calls().is_empty());
+}
+
+#[test]
+fn wallet_disable_and_enable_send_reason_and_id_and_show_the_wallet() {
+    for (word, method, status) in [("disable", "wallet_disable", "DISABLED"), ("enable", "wallet_enable", "CREATED")] {
+        let fake = Fake::answering(move |_, _| {
+            let mut one = wallet();
+            one["status"] = json!(status);
+            Ok(one)
+        });
+        let ran = fake.run(&["wallet", word, WALLET_ID, "--reason", "a b", "--request-id", "r1", "--on-behalf-of", "user 7"]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert!(ran.out.contains(&format!("status        {status}\n")), "{}", ran.out);
+        let params = json!({ "walletId": WALLET_ID, "reason": "a b", "requestId": "r1", "onBehalfOf": "user 7" });
+        assert_eq!(fake.calls(), [(method.to_owned(), params)]);
+        let ran = fake.run(&["wallet", word, WALLET_ID]);
+        assert_eq!((ran.code, fake.calls().len()), (64, 1), "a reason is needed: {}", ran.err);
+        let ran = fake.run(&["wallet", word, WALLET_ID, "--reason", "x"]);
+        let id = fake.calls()[1].1["requestId"].take();
+        assert_eq!(ran.err, format!("note: --request-id {} makes this safe to repeat\n", id.as_str().unwrap()));
+    }
+}
+
+/// A daemon with one wallet whose key can be deleted.
+fn with_a_key() -> Fake {
+    Fake::answering(|method, _| match method {
+        "kms_deleteKey" => Ok(json!({ "keyId": ARN, "status": "PENDING_DELETION", "deletionDate": "2026-02-14T10:30:00Z" })),
+        "kms_cancelKeyDeletion" => {
+            let mut one = wallet();
+            one["status"] = json!("DISABLED");
+            Ok(one)
+        }
+        _ => Ok(wallet()),
+    })
+}
+
+#[test]
+fn key_delete_sends_the_address_that_was_given() {
+    let fake = with_a_key();
+    let address = wallet()["address"].take();
+    let line =
+        ["key", "delete", ARN, "--confirm", address.as_str().unwrap(), "--window", "30", "--reason", "gone", "--request-id", "r"];
+    let ran = fake.run(&line);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    insta::assert_snapshot!(ran.out, @r"
+    key         arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+    status      PENDING_DELETION
+    deleted at  2026-02-14T10:30:00Z
+    ");
+    let params = json!({ "keyId": ARN, "confirm": address, "pendingWindowInDays": 30, "reason": "gone", "requestId": "r" });
+    assert_eq!(fake.calls(), [("kms_deleteKey".to_owned(), params)]);
+    for days in ["6", "31"] {
+        let ran = fake.run(&["key", "delete", ARN, "--confirm", "x", "--window", days]);
+        assert_eq!((ran.code, fake.calls().len()), (65, 1), "{}", ran.err);
+    }
+}
+
+#[test]
+fn key_delete_without_an_address_and_without_a_terminal_sends_nothing() {
+    let fake = with_a_key();
+    let ran = fake.run(&["key", "delete", WALLET_ID]);
+    assert_eq!(ran.code, 64, "{}", ran.err);
+    assert!(ran.err.contains("--confirm ADDRESS"), "{}", ran.err);
+    assert!(fake.calls().is_empty());
+}
+
+#[test]
+fn key_delete_on_a_terminal_has_the_address_typed_back() {
+    let address = wallet()["address"].as_str().unwrap().to_owned();
+    for (typed, code, deleted) in [(address.clone(), 0, true), (address.to_uppercase(), 65, false), (String::new(), 65, false)] {
+        let fake = with_a_key();
+        let (mut terminal, screen) = terminal();
+        let mut command = kmsign();
+        command.arg("--socket").arg(fake.socket()).args(["key", "delete", WALLET_ID]);
+        let mut child = command.stdin(screen.try_clone().unwrap()).stderr(screen).stdout(Stdio::null()).spawn().unwrap();
+        drop(command);
+        writeln!(terminal, "{typed}").unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{typed}");
+        let calls = fake.calls();
+        let deletions: Vec<_> = calls.iter().filter(|(method, _)| method == "kms_deleteKey").collect();
+        assert_eq!(deletions.len(), usize::from(deleted), "{typed}: {calls:?}");
+        assert!(deletions.iter().all(|(_, params)| params["confirm"] == *address && params["keyId"] == ARN), "{calls:?}");
+    }
+}
+
+/// A pseudo-terminal: the side of the one who types, and the program's.
+#[allow(unsafe_code, reason = "no crate here wraps posix_openpt")]
+fn terminal() -> (File, File) {
+    use nix::libc;
+    let terminal = File::options().read(true).write(true).open("/dev/ptmx").unwrap();
+    let mut name = [0 as libc::c_char; 64];
+    // SAFETY: the descriptor is open, and the name fits or is refused.
+    let name = unsafe {
+        assert_eq!((libc::grantpt(terminal.as_raw_fd()), libc::unlockpt(terminal.as_raw_fd())), (0, 0));
+        assert_eq!(libc::ptsname_r(terminal.as_raw_fd(), name.as_mut_ptr(), name.len()), 0);
+        std::ffi::CStr::from_ptr(name.as_ptr())
+    };
+    let screen = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name.to_str().unwrap()).unwrap();
+    (terminal, screen)
+}
+
+#[test]
+fn key_cancel_deletion_shows_the_wallet() {
+    let fake = with_a_key();
+    let ran = fake.run(&["key", "cancel-deletion", WALLET_ID, "--request-id", "r"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("DISABLED"), "{}", ran.out);
+    assert_eq!(fake.calls()[1], ("kms_cancelKeyDeletion".to_owned(), json!({ "keyId": ARN, "requestId": "r" })));
+}
+
+#[test]
+fn wallet_verify_of_a_disabled_key_says_that_kms_shows_no_public_key() {
+    let fake = Fake::answering(|_, _| {
+        Ok(json!({ "walletId": WALLET_ID, "keyState": "Disabled", "publicKeyMatches": null, "addressMatches": true,
+                   "signatureVerified": false, "checkedAt": "2026-01-15T10:30:00Z" }))
+    });
+    let ran = fake.run(&["wallet", "verify", WALLET_ID]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    assert!(ran.out.contains("public key matches  not shown by KMS\n"), "{}", ran.out);
 }
 
 #[test]
