@@ -1,5 +1,8 @@
 //! What runs when nobody calls: each task a name, a period and a function without input that may run at any time and twice.
 
+mod drive_keys;
+mod watch_keys;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,8 @@ pub static TASKS: &[Task] = &[
     Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
     Task { name: "fold_metrics", run: |_| Box::pin(fold_metrics()) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
+    Task { name: "drive_keys", run: |services| Box::pin(drive_keys::drive_keys(services)) },
+    Task { name: "watch_keys", run: |services| Box::pin(watch_keys::watch_keys(services)) },
 ];
 
 /// Runs every task until the returned handles are aborted.

@@ -47,6 +47,7 @@ pub struct Config {
     pub deployment: Deployment,
     /// How long a key is looked for before one more is made.
     pub reconcile_grace: Duration,
+    pub keys: KeysConfig,
     pub log_level: LogLevel,
     values: BTreeMap<String, Value>,
 }
@@ -87,6 +88,16 @@ pub struct KmsConfig {
     pub operation_timeout: Duration,
     /// The text of `key_policy_file`: a JSON object.
     pub key_policy: Option<String>,
+}
+
+/// What is done with keys once they are made.
+#[derive(Debug, Clone)]
+pub struct KeysConfig {
+    pub allow_deletion: bool,
+    /// 7..30.
+    pub deletion_window_days: u8,
+    /// 0..100; 0 looks at no key that does not refuse to sign.
+    pub drift_checks_per_second: u32,
 }
 
 /// Names as they were written: the registry of networks knows which exist, and names the key if one does not.
@@ -182,6 +193,11 @@ impl Config {
             policy_directory: policy_directory?,
             deployment: deployment?,
             reconcile_grace: Duration::from_secs(keys.reconcile_grace_seconds),
+            keys: KeysConfig {
+                allow_deletion: keys.allow_deletion,
+                deletion_window_days: u8::try_from(keys.deletion_window_days).unwrap_or(u8::MAX),
+                drift_checks_per_second: u32::try_from(keys.drift_checks_per_second).unwrap_or(u32::MAX),
+            },
             log_level: log.level,
             values,
         })

@@ -27,9 +27,14 @@ use crate::rpc::{self, find_method};
 use crate::store::commits::Recorded;
 use crate::store::{OpenError, Store, StoreError};
 use crate::transport::{self, BindError, Drained, Event, Frame, Hooks, Limits, Listener, Mode, Readiness, Server};
+use crate::wallets::change::DeletionRules;
 
 /// AWS's quota for CreateKey, per second and for the whole account and Region.
 const CREATIONS_PER_SECOND: u32 = 5;
+/// The same for EnableKey, DisableKey and CancelKeyDeletion, each.
+const SWITCHES_PER_SECOND: u32 = 5;
+/// The same for ScheduleKeyDeletion.
+const DELETIONS_PER_SECOND: u32 = 15;
 
 /// What differs between `serve` and `dev`.
 pub struct Setup {
@@ -88,6 +93,8 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     store.record_daemon(start).await.map_err(StartError::Audit)?;
     let kms = kms(&config, credentials, unlimited).await;
     let (answer_retention, reconcile_grace) = (config.store.answer_retention, config.reconcile_grace);
+    let deletion = DeletionRules { allowed: config.keys.allow_deletion, default_window_days: config.keys.deletion_window_days };
+    let drift_checks_per_second = config.keys.drift_checks_per_second;
     let reloader = Box::new(move || {
         let newer = read_again()?;
         // The networks in force stay until a restart, and policies are about those.
@@ -96,7 +103,8 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
         let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
         Ok((policy, config.changes(&newer)))
     });
-    let parts = Parts { networks, mainnet, store, answer_retention, reconcile_grace, kms, clock };
+    let parts =
+        Parts { networks, mainnet, store, answer_retention, reconcile_grace, deletion, drift_checks_per_second, kms, clock };
     Ok(Arc::new(Services::new(parts, policy, reloader)))
 }
 
@@ -178,6 +186,8 @@ async fn kms(config: &Config, credentials: Credentials, unlimited: bool) -> Kms 
         operation_timeout: config.kms.operation_timeout,
         requests_per_second: limited(NonZeroU32::new(config.kms.requests_per_second)),
         creations_per_second: limited(NonZeroU32::new(CREATIONS_PER_SECOND)),
+        switches_per_second: limited(NonZeroU32::new(SWITCHES_PER_SECOND)),
+        deletions_per_second: limited(NonZeroU32::new(DELETIONS_PER_SECOND)),
     };
     let service = AwsKms::connect(&settings).await;
     Kms::new(settings.region, Box::new(service), config.deployment.clone(), config.kms.key_policy.clone(), limits)

@@ -1,7 +1,7 @@
 //! AWS KMS as the daemon uses it: few operations, each with its deadline, its retries and a meaning for a lost answer.
 //!
 //! A signature needs a [`Permit`] and a [`UsableKey`]; a key needs a [`CreationPermit`]. Both come from the reserving
-//! transaction alone. CreateKey has no client token, so it is repeated only when it provably had no effect. Every attempt
+//! transaction alone. A key's state is changed for a [`KeyDrive`], which is a durable row that asks for it. CreateKey has no client token, so it is repeated only when it provably had no effect. Every attempt
 //! that KMS answered leaves its request id for the audit.
 //!
 //! Sources: the AWS KMS API Reference and Developer Guide.
@@ -21,7 +21,9 @@ use crate::ids::{Deployment, KeyArn, Region, WalletId};
 use crate::keys::{KeySpec, PublicKey, SigningPayload};
 use crate::outcome::Failure;
 use crate::store::commits::{CreationPermit, KeyNeed, Permit, UsableKey};
+use crate::store::key_drives::KeyDrive;
 use crate::store::wallets::Wallet;
+use crate::wallets::lifecycle::KeyState;
 
 /// The tag that names a key's wallet.
 pub const WALLET_ID_TAG: &str = "kmsignd:wallet-id";
@@ -45,6 +47,31 @@ pub trait KeyService: Send + Sync + 'static {
     async fn list_resource_tags(&self, key: &KeyArn) -> Attempt<BTreeMap<String, String>>;
     /// Signs `payload` as it is. ECDSA: a DER signature, S not normalised. Ed25519: 64 bytes.
     async fn sign(&self, key: &KeyArn, payload: &SigningPayload) -> Attempt<Vec<u8>>;
+    async fn change_key(&self, key: &KeyArn, change: KeyChange) -> Attempt<()>;
+}
+
+/// A change of a key's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyChange {
+    /// Of an enabled key too: KMS takes it as done.
+    Enable,
+    /// Of a disabled key too.
+    Disable,
+    /// 7..30 days from when KMS hears of it.
+    ScheduleDeletion { window_days: u8 },
+    /// Leaves the key disabled.
+    CancelDeletion,
+}
+
+impl KeyChange {
+    const fn operation(self) -> Operation {
+        match self {
+            Self::Enable => Operation::EnableKey,
+            Self::Disable => Operation::DisableKey,
+            Self::ScheduleDeletion { .. } => Operation::ScheduleKeyDeletion,
+            Self::CancelDeletion => Operation::CancelKeyDeletion,
+        }
+    }
 }
 
 /// What CreateKey is asked for.
@@ -160,6 +187,10 @@ pub enum Operation {
     GetResources,
     Probe,
     Sign,
+    EnableKey,
+    DisableKey,
+    ScheduleKeyDeletion,
+    CancelKeyDeletion,
 }
 
 impl Operation {
@@ -172,6 +203,10 @@ impl Operation {
             Self::ListResourceTags => "ListResourceTags",
             Self::GetResources => "GetResources",
             Self::Sign => "Sign",
+            Self::EnableKey => "EnableKey",
+            Self::DisableKey => "DisableKey",
+            Self::ScheduleKeyDeletion => "ScheduleKeyDeletion",
+            Self::CancelKeyDeletion => "CancelKeyDeletion",
         }
     }
 
@@ -187,7 +222,8 @@ impl Operation {
     const fn repeats_after(self, error: &AttemptError) -> bool {
         match error {
             AttemptError::NotSent | AttemptError::Throttled => true,
-            // A lost CreateKey may have made a key. A lost Sign released nothing.
+            // A lost CreateKey may have made a key. A lost Sign released nothing. A lost change of a key's state is done or is not,
+            // and KMS refuses to do it twice where that would not be the same.
             AttemptError::Unavailable { .. } | AttemptError::Lost => !matches!(self, Self::CreateKey),
             AttemptError::NotFound | AttemptError::Denied => matches!(self, Self::GetPublicKeyOfNewKey),
             AttemptError::NoCredentials | AttemptError::KeyState { .. } | AttemptError::Refused { .. } => false,
@@ -208,6 +244,11 @@ impl KmsError {
             | AttemptError::KeyState { .. }
             | AttemptError::Refused { .. } => true,
         }
+    }
+
+    /// Whether KMS refused because of the key itself: it is gone, or its state does not allow it.
+    pub const fn is_about_the_key(&self) -> bool {
+        matches!(self.cause, AttemptError::NotFound | AttemptError::KeyState { .. })
     }
 
     /// What the caller hears. Names the IAM action, never a key or an account.
@@ -254,6 +295,10 @@ pub struct KmsLimits {
     pub requests_per_second: Option<std::num::NonZeroU32>,
     /// CreateKey requests per second; `None` does not limit.
     pub creations_per_second: Option<std::num::NonZeroU32>,
+    /// EnableKey, DisableKey and CancelKeyDeletion requests per second, each; `None` does not limit.
+    pub switches_per_second: Option<std::num::NonZeroU32>,
+    /// ScheduleKeyDeletion requests per second; `None` does not limit.
+    pub deletions_per_second: Option<std::num::NonZeroU32>,
 }
 
 /// What makes and uses keys.
@@ -384,6 +429,16 @@ impl Kms {
     /// The key's state and make as KMS has them now.
     pub async fn describe_key(&self, key: &KeyArn) -> Answered<KeyDescription> {
         self.run(Operation::DescribeKey, || self.service.describe_key(key)).await
+    }
+
+    /// Changes the key's state on the way to what the row asks for. A deletion is scheduled for a row alone that asks for one.
+    pub async fn change_key(&self, drive: &KeyDrive, change: KeyChange) -> Answered<()> {
+        let operation = change.operation();
+        if matches!(change, KeyChange::ScheduleDeletion { .. }) && drive.wanted() != KeyState::PendingDeletion {
+            let cause = AttemptError::Refused { code: "nobody asked for the key's deletion".to_owned() };
+            return Answered { result: Err(KmsError { operation, cause }), request_ids: Vec::new() };
+        }
+        self.run(operation, || self.service.change_key(drive.arn(), change)).await
     }
 
     /// The Region in which keys are made.

@@ -17,6 +17,9 @@ const REFUSED: &str = "kmsignd_requests_refused_total";
 const KMS_ATTEMPTS: &str = "kmsignd_kms_attempts_total";
 const KMS_SECONDS: &str = "kmsignd_kms_attempt_duration_seconds";
 const CONNECTIONS: &str = "kmsignd_connections";
+const KEY_DRIVES: &str = "kmsignd_key_drives";
+const KEY_DRIVE_FAILURES: &str = "kmsignd_key_drive_failures_total";
+const KEY_DRIFT: &str = "kmsignd_key_drift";
 
 const PENDING: &str = "kmsignd_pending_wallets";
 const STUCK: &str = "kmsignd_stuck_wallets";
@@ -46,6 +49,17 @@ pub fn install(methods: impl Iterator<Item = &'static str>) {
         describe_gauge!(PENDING, Unit::Count, "Wallets whose key is not proven yet");
         describe_gauge!(STUCK, Unit::Count, "PENDING wallets that need an operator");
         describe_gauge!(ORPHANS, Unit::Count, "Keys of this deployment that belong to no wallet");
+        describe_gauge!(
+            KEY_DRIVES,
+            Unit::Count,
+            "Keys that KMS is still to be brought to, after their wallets' state has changed"
+        );
+        describe_counter!(KEY_DRIVE_FAILURES, Unit::Count, "Failed tries to bring a key in KMS to its wallet's state");
+        describe_gauge!(
+            KEY_DRIFT,
+            Unit::Count,
+            "Keys in another state in KMS than their wallets, though nothing here asked for it"
+        );
         Some(handle)
     });
     let of_method = |method| {
@@ -106,4 +120,22 @@ pub(crate) fn kms_attempt(operation: Operation, error: Option<&AttemptError>, to
     };
     counter!(KMS_ATTEMPTS, "operation" => operation.name(), "outcome" => outcome).increment(1);
     histogram!(KMS_SECONDS, "operation" => operation.name()).record(took.as_secs_f64());
+}
+
+/// Keys that KMS is still to be brought to.
+pub(crate) fn key_drives(count: u64) {
+    gauge!(KEY_DRIVES).set(as_gauge(count));
+}
+
+pub(crate) fn key_drive_failed() {
+    counter!(KEY_DRIVE_FAILURES).increment(1);
+}
+
+pub(crate) fn key_drift(count: u64) {
+    gauge!(KEY_DRIFT).set(as_gauge(count));
+}
+
+/// Exact up to four thousand millions, which no store holds.
+fn as_gauge(count: u64) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }

@@ -60,6 +60,13 @@ pub enum Failure {
     /// The wallet's state does not let its key sign.
     #[error("the wallet is {status}, and only a CREATED wallet signs")]
     KeyNotUsable { status: Status },
+    /// The wallet's state does not allow what was asked, or something else about the wallet does not. Nothing was done.
+    #[error("the wallet is {status}{reason}")]
+    StateForbids {
+        status: Status,
+        /// The sentence goes on with it: `, and ...`.
+        reason: String,
+    },
     /// The requestId or idempotencyKey was used for another content, or its answer is no longer kept.
     #[error("{reason}")]
     Conflict { field: &'static str, reason: String },
@@ -102,7 +109,7 @@ impl Failure {
             Self::InvalidParams { .. } => "INVALID_PARAMS",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Denied { .. } => "DENIED",
-            Self::KeyNotUsable { .. } => "KEY_NOT_USABLE",
+            Self::KeyNotUsable { .. } | Self::StateForbids { .. } => "KEY_NOT_USABLE",
             Self::Conflict { .. } => "CONFLICT",
             Self::Frozen { .. } => "FROZEN",
             Self::SyncBacklog { .. } => "OVERLOADED",

@@ -10,6 +10,7 @@
 
 mod heal;
 mod judge;
+mod key_nudges;
 mod reads;
 mod services;
 
@@ -27,7 +28,7 @@ use crate::store::wallets::Wallet;
 use crate::transport::Frame;
 use crate::verify;
 use crate::wallets::create::AnswerShape;
-use crate::wallets::{create, sign, verify as verification};
+use crate::wallets::{change, create, sign, verify as verification};
 
 use self::judge::Subject;
 
@@ -60,6 +61,10 @@ impl Services {
             (Request::CreateKey(new), _) => self.create(judged, new, AnswerShape::Key).await,
             (Request::SignHash(request), Subject::Wallet(wallet)) => self.sign_hash(judged, &wallet, request).await,
             (Request::WalletVerify(_), Subject::Wallet(wallet)) => self.verify_wallet(judged, &wallet).await,
+            (
+                Request::WalletDisable(_) | Request::WalletEnable(_) | Request::DeleteKey(_) | Request::CancelKeyDeletion(_),
+                Subject::Wallet(wallet),
+            ) => self.change_state(judged, &wallet, call.request()).await,
             // Recorded even for a read, as the denial of a wallet that is there is: else the time it takes would tell them apart.
             (_, Subject::Unknown(failure)) => self.store.record_refusal(judged, failure).await,
             (Request::AdminReload, _) => self.reload(judged).await,
@@ -94,11 +99,27 @@ impl Services {
         };
         let Answered { result, request_ids } = self.kms.sign(permit, &key).await;
         let lost = result.as_ref().is_err_and(|error| !error.had_no_effect());
+        if result.as_ref().is_err_and(KmsError::is_about_the_key) {
+            self.key_nudges.look_at(wallet.wallet_id);
+        }
         let outcome = result
             .map_err(KmsError::into_failure)
             .and_then(|raw| verify::verify(raw, &key).map_err(verify::alarm))
             .and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
         self.store.record_signing(open, outcome, lost, request_ids).await
+    }
+
+    /// Changes the wallet's state here, at once; KMS follows.
+    async fn change_state(&self, judged: Judged, wallet: &Wallet, request: &Request) -> Recorded {
+        let change = match change::asked(wallet, request, self.deletion) {
+            Ok(change) => change,
+            Err(failure) => return self.store.record_refusal(judged, failure).await,
+        };
+        let recorded = self.store.change_state(judged, change).await;
+        if recorded.outcome().is_ok() {
+            self.key_nudges.drive();
+        }
+        recorded
     }
 
     async fn create(&self, judged: Judged, new: &NewWallet, shape: AnswerShape) -> Recorded {
@@ -158,6 +179,9 @@ impl Services {
         let described = self.kms.describe_key(arn).await;
         request_ids.extend(described.request_ids);
         let description = described.result.map_err(KmsError::into_failure)?;
+        if wallet.status.key_state().is_some_and(|expected| !expected.is(&description.key_state)) {
+            self.key_nudges.look_at(wallet.wallet_id);
+        }
         let fetched = self.kms.current_public_key(arn, wallet.key_spec).await;
         request_ids.extend(fetched.request_ids);
         let public_key = match fetched.result {

@@ -17,7 +17,7 @@ use self::methods::{METHODS, Method};
 use self::params::Fields;
 use crate::chains::AddressType;
 use crate::chains::networks::{Network, Networks};
-use crate::ids::{KeyArn, Label, OnBehalfOf, RequestId, UserId, WalletId};
+use crate::ids::{KeyArn, Label, OnBehalfOf, Reason, RequestId, UserId, WalletId};
 use crate::keys::Digest32;
 use crate::outcome::Failure;
 use crate::store::commits::BoundRequest;
@@ -67,6 +67,10 @@ pub enum Request {
     CreateKey(NewWallet),
     GetPublicKey(Selector),
     SignHash(SigningRequest),
+    WalletDisable(Switch),
+    WalletEnable(Switch),
+    DeleteKey(Deletion),
+    CancelKeyDeletion(Selector),
     EthAccounts,
     EthChainId,
     ClientVersion,
@@ -85,8 +89,12 @@ impl Request {
             Self::WalletGet(selector)
             | Self::WalletAddresses(selector)
             | Self::WalletVerify(selector)
-            | Self::GetPublicKey(selector) => Some(selector.clone()),
-            Self::SignHash(signing) => Some(Selector::Key { arn: signing.key.clone(), as_key_id: true }),
+            | Self::GetPublicKey(selector)
+            | Self::CancelKeyDeletion(selector) => Some(selector.clone()),
+            Self::WalletDisable(switch) | Self::WalletEnable(switch) => Some(Selector::Id(switch.wallet_id)),
+            Self::SignHash(SigningRequest { key, .. }) | Self::DeleteKey(Deletion { key, .. }) => {
+                Some(Selector::Key { arn: key.clone(), as_key_id: true })
+            }
             Self::WalletCreate(_)
             | Self::WalletList(_)
             | Self::AddressValidate(_)
@@ -105,14 +113,24 @@ impl Request {
 }
 
 impl Request {
+    /// Why the caller does it, if it says.
+    pub const fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::WalletDisable(switch) | Self::WalletEnable(switch) => Some(&switch.reason),
+            Self::DeleteKey(deletion) => deletion.reason.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The parameter that names the wallet.
     pub const fn selector_name(&self) -> &'static str {
         match self {
-            Self::SignHash(_) => "keyId",
+            Self::SignHash(_) | Self::DeleteKey(_) => "keyId",
             Self::WalletGet(selector)
             | Self::WalletAddresses(selector)
             | Self::WalletVerify(selector)
-            | Self::GetPublicKey(selector) => selector.param(),
+            | Self::GetPublicKey(selector)
+            | Self::CancelKeyDeletion(selector) => selector.param(),
             _ => "walletId",
         }
     }
@@ -181,6 +199,24 @@ pub struct SigningRequest {
     pub key: KeyArn,
     #[serde(serialize_with = "as_text")]
     pub digest: Digest32,
+}
+
+/// A wallet to disable or to enable.
+#[derive(Debug, Serialize)]
+pub struct Switch {
+    pub wallet_id: WalletId,
+    pub reason: Reason,
+}
+
+/// A key to delete.
+#[derive(Debug, Serialize)]
+pub struct Deletion {
+    pub key: KeyArn,
+    /// What the caller typed back, to be compared with the wallet's address.
+    pub confirm: String,
+    /// 7..30; `None` takes the configured default.
+    pub window_days: Option<u8>,
+    pub reason: Option<Reason>,
 }
 
 /// A call to explain.

@@ -6,6 +6,8 @@
 //! It must never overwrite a file it does not understand, and never hold a transaction across a call to the network.
 
 pub mod commits;
+pub mod drift;
+pub mod key_drives;
 pub mod wallets;
 pub mod writer;
 

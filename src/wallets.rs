@@ -1,6 +1,7 @@
 //! What the methods do with wallets, one use case a file. The order of the steps is the pipeline's; these are the steps.
 
 pub mod adopt;
+pub mod change;
 pub mod create;
 pub mod lifecycle;
 pub mod list;
@@ -42,6 +43,9 @@ pub struct WalletView<'a> {
     pub label: Option<&'a Label>,
     pub created_at: Timestamp,
     pub version: u64,
+    /// When KMS deletes the key: while PENDING_DELETION, and once DELETED.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_date: Option<Timestamp>,
 }
 
 impl<'a> From<&'a Wallet> for WalletView<'a> {
@@ -60,6 +64,7 @@ impl<'a> From<&'a Wallet> for WalletView<'a> {
             label: wallet.label.as_ref(),
             created_at: wallet.created_at,
             version: wallet.version,
+            deletion_date: wallet.deletion_date,
         }
     }
 }

@@ -69,6 +69,9 @@ pub struct Facts {
     pub request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
+    /// Why, in the caller's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// A sentence, where the members above do not say enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

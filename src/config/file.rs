@@ -211,11 +211,27 @@ pub(super) struct Keys {
     /// minutes to show: less than 900 risks a second key, which is then listed as an orphan.
     #[schemars(range(min = 1, max = 86_400))]
     pub reconcile_grace_seconds: u64,
+    /// Whether kms_deleteKey may schedule the deletion of keys, which loses for good whatever their addresses hold. The policy's
+    /// `delete` and the IAM permission kms:ScheduleKeyDeletion are needed besides; nobody has either as packaged.
+    pub allow_deletion: bool,
+    /// Days from kms_deleteKey to the deletion, where the call names none.
+    #[schemars(range(min = 7, max = 30))]
+    pub deletion_window_days: u64,
+    /// Most DescribeKey requests in a second that compare the keys' states in KMS with the wallets', one after the other and round
+    /// again. 0: no key is looked at unless it refuses to sign. KMS counts these requests like any others.
+    #[schemars(range(max = 100))]
+    pub drift_checks_per_second: u64,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { deployment: "kmsignd".to_owned(), reconcile_grace_seconds: 900 }
+        Self {
+            deployment: "kmsignd".to_owned(),
+            reconcile_grace_seconds: 900,
+            allow_deletion: false,
+            deletion_window_days: 7,
+            drift_checks_per_second: 5,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use aws_sdk_kms::types::{KeySpec as AwsKeySpec, KeyUsageType, MessageType, Signi
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::tagging::Tagging;
-use super::{Attempt, AttemptError, KeyDescription, KeyService, NewKey, TaggedPage};
+use super::{Attempt, AttemptError, KeyChange, KeyDescription, KeyService, NewKey, TaggedPage};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Region};
 use crate::keys::{KeySpec, SigningPayload};
@@ -204,6 +204,23 @@ impl KeyService for AwsKms {
             .message_type(message_type)
             .signing_algorithm(algorithm);
         attempted(request.send().await, |output| output.signature.map(Blob::into_inner))
+    }
+
+    async fn change_key(&self, key: &KeyArn, change: KeyChange) -> Attempt<()> {
+        let client = match self.client(key.region()) {
+            Ok(client) => client,
+            Err(error) => return Attempt { request_id: None, result: Err(error) },
+        };
+        let id = key.as_str();
+        match change {
+            KeyChange::Enable => attempted(client.enable_key().key_id(id).send().await, |_| Some(())),
+            KeyChange::Disable => attempted(client.disable_key().key_id(id).send().await, |_| Some(())),
+            KeyChange::ScheduleDeletion { window_days } => {
+                let request = client.schedule_key_deletion().key_id(id).pending_window_in_days(window_days.into());
+                attempted(request.send().await, |_| Some(()))
+            }
+            KeyChange::CancelDeletion => attempted(client.cancel_key_deletion().key_id(id).send().await, |_| Some(())),
+        }
     }
 }
 

@@ -12,12 +12,23 @@ use super::{KmsLimits, Operation};
 pub struct Governor {
     signatures: Option<DefaultDirectRateLimiter>,
     creations: Option<DefaultDirectRateLimiter>,
+    enabling: Option<DefaultDirectRateLimiter>,
+    disabling: Option<DefaultDirectRateLimiter>,
+    cancelling: Option<DefaultDirectRateLimiter>,
+    deletions: Option<DefaultDirectRateLimiter>,
 }
 
 impl Governor {
     pub fn new(limits: &KmsLimits) -> Self {
         let limiter = |rate: Option<NonZeroU32>| rate.map(|rate| RateLimiter::direct(Quota::per_second(rate)));
-        Self { signatures: limiter(limits.requests_per_second), creations: limiter(limits.creations_per_second) }
+        Self {
+            signatures: limiter(limits.requests_per_second),
+            creations: limiter(limits.creations_per_second),
+            enabling: limiter(limits.switches_per_second),
+            disabling: limiter(limits.switches_per_second),
+            cancelling: limiter(limits.switches_per_second),
+            deletions: limiter(limits.deletions_per_second),
+        }
     }
 
     /// Waits for the operation's turn. `false` if the deadline comes first.
@@ -25,6 +36,10 @@ impl Governor {
         let limiter = match operation {
             Operation::Sign => &self.signatures,
             Operation::CreateKey => &self.creations,
+            Operation::EnableKey => &self.enabling,
+            Operation::DisableKey => &self.disabling,
+            Operation::CancelKeyDeletion => &self.cancelling,
+            Operation::ScheduleKeyDeletion => &self.deletions,
             Operation::GetPublicKey
             | Operation::GetPublicKeyOfNewKey
             | Operation::DescribeKey

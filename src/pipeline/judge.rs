@@ -110,7 +110,7 @@ pub fn denied(decision: &Decision) -> Failure {
 }
 
 fn facts(request: &Request, subject: &Subject) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = Facts { reason: request.reason().map(ToString::to_string), ..Facts::default() };
     match subject {
         Subject::Wallet(wallet) => {
             facts.wallet_id = Some(wallet.wallet_id).as_ref().map(WalletId::to_string);

@@ -13,6 +13,7 @@ use crate::outcome::{Answer, Failure, Outcome};
 use crate::policy::{Action, Context, Decision, Effect, EffectKind, Resource, Spend};
 use crate::rpc::{AuditQuery, Explained, Request, openrpc};
 use crate::store::AuditRow;
+use crate::store::drift::Drift;
 use crate::store::wallets::Wallet;
 use crate::transport::Readiness;
 use crate::wallets::{list, unreadable, with_facts};
@@ -41,7 +42,7 @@ impl Services {
             (Request::PolicyExplain(explained), _) => self.explain(caller, explained),
             (Request::AuditTail(query), _) => self.audit_tail(query),
             (Request::AuditVerify, _) => self.audit_verify(),
-            (Request::AdminStatus, _) => self.status(),
+            (Request::AdminStatus, _) => self.status(caller),
             (Request::Discover, _) => {
                 static DOCUMENT: OnceLock<Result<Answer, Failure>> = OnceLock::new();
                 DOCUMENT.get_or_init(|| Answer::of(&openrpc::document())).clone()
@@ -107,7 +108,7 @@ impl Services {
         Answer::of(&answer)
     }
 
-    fn status(&self) -> Outcome {
+    fn status(&self, caller: &Caller) -> Outcome {
         let Readiness { ready, reasons } = self.readiness();
         let wallets: serde_json::Map<String, Value> = self
             .store
@@ -135,7 +136,19 @@ impl Services {
                 "count": self.store.count_orphans().map_err(unreadable)?,
                 "keys": self.store.orphans(LISTED).map_err(unreadable)?,
             },
+            "keyDrives": self.store.key_drive_summary().map_err(unreadable)?,
+            "drift": self.drift(caller)?,
         }))
+    }
+
+    /// Drift of the wallets that this caller may read.
+    fn drift(&self, caller: &Caller) -> Result<Vec<Drift>, Failure> {
+        const MOST: u32 = 1000;
+        let mut drift = self.store.drift(MOST).map_err(unreadable)?;
+        let readable =
+            |drift: &Drift| self.store.wallet(drift.wallet_id).ok().flatten().is_some_and(|it| self.may_read(caller, &it));
+        drift.retain(readable);
+        Ok(drift)
     }
 }
 

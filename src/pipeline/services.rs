@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use super::key_nudges::KeyNudges;
 use crate::chains::networks::Networks;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Change;
@@ -14,6 +15,7 @@ use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::transport::Readiness;
+use crate::wallets::change::DeletionRules;
 
 /// Reads that take milliseconds or more and run at once.
 const LONG_READS: usize = 4;
@@ -29,6 +31,11 @@ pub struct Services {
     pub answer_retention: Duration,
     /// How long the key of a wallet whose creation was cut off is looked for before one more is made.
     pub reconcile_grace: Duration,
+    pub deletion: DeletionRules,
+    /// DescribeKey requests per second that look for drift; 0 looks at no key that does not refuse to sign.
+    pub drift_checks_per_second: u32,
+    /// Wakes the tasks that keep wallets and keys together.
+    pub key_nudges: KeyNudges,
     /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
     pub mainnet: Mainnet,
     /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
@@ -48,6 +55,8 @@ pub struct Parts {
     pub store: Store,
     pub answer_retention: Duration,
     pub reconcile_grace: Duration,
+    pub deletion: DeletionRules,
+    pub drift_checks_per_second: u32,
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
 }
@@ -80,13 +89,17 @@ pub enum KmsHealth {
 
 impl Services {
     pub fn new(parts: Parts, policy: Policy, reloader: Reloader) -> Self {
-        let Parts { networks, mainnet, store, answer_retention, reconcile_grace, kms, clock } = parts;
+        let Parts { networks, mainnet, store, answer_retention, reconcile_grace, deletion, drift_checks_per_second, kms, clock } =
+            parts;
         Self {
             networks,
             mainnet,
             store,
             answer_retention,
             reconcile_grace,
+            deletion,
+            drift_checks_per_second,
+            key_nudges: KeyNudges::default(),
             kms,
             started_at: clock.now(),
             clock,
@@ -155,6 +168,11 @@ impl Services {
         // What was in force still is, so this stops nothing.
         if let Some(problem) = &*self.policy_problem.lock().unwrap_or_else(PoisonError::into_inner) {
             reasons.push(format!("reload: refused, the former configuration and policy are in force: {problem}"));
+        }
+        // Whoever changed those keys may have had to.
+        if let Ok(count @ 1..) = self.store.count_drift() {
+            let keys = if count == 1 { "1 key is" } else { &format!("{count} keys are") };
+            reasons.push(format!("drift: {keys} in another state in KMS than here; admin_status lists them"));
         }
         Readiness { ready, reasons }
     }

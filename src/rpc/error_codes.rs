@@ -71,7 +71,7 @@ error_table! {
     ApprovalRequired "APPROVAL_REQUIRED" 4100 SameRequestId "A second person must approve it first.";
     Conflict "CONFLICT" -32010 Never "The requestId, idempotencyKey, nonce or outpoint was used for another content.";
     Frozen "FROZEN" -32011 Later "A freeze is in force.";
-    KeyNotUsable "KEY_NOT_USABLE" -32012 Never "The wallet's state does not let its key sign; `status` says which state.";
+    KeyNotUsable "KEY_NOT_USABLE" -32012 Never "The wallet's state does not allow it: a CREATED wallet alone signs, and not every change applies in every state. `status` says which state.";
     KmsRefused "KMS_REFUSED" -32013 Never "KMS refused, for example for want of the IAM permission that the message names.";
     SignatureInvalid "SIGNATURE_INVALID" -32014 Never "What KMS returned does not verify against the wallet's public key. Nothing was released.";
 }

@@ -1,6 +1,8 @@
 //! THE method table: which methods exist, with what action, parameters and result. The dispatcher, the API reference
 //! (docs/api.md) and the OpenRPC document are made from it.
 
+mod lifecycle;
+
 use super::error_codes::{Kind, RpcError};
 use super::params::Fields;
 use super::{
@@ -87,6 +89,9 @@ param_types! {
     Sequence r#"{"type":"integer","minimum":0}"# "an audit record's number";
     MethodName r#"{"type":"string"}"# "a method's name";
     Params r#"{"type":["object","array"]}"# "the parameters that method would get";
+    Reason r#"{"type":"string","minLength":1,"maxLength":256}"# "why, recorded in the audit, 1 to 256 characters";
+    Confirmation r#"{"type":"string"}"# "the address of the key's wallet, typed back exactly as wallet_get shows it";
+    WindowDays r#"{"type":"integer","minimum":7,"maximum":30}"# "days until KMS deletes the key: 7 to 30; without it `[keys] deletion_window_days`";
 }
 
 macro_rules! result_types {
@@ -109,7 +114,7 @@ macro_rules! result_types {
 
 result_types! {
     Wallet r#"{"type":"object","required":["walletId","userId","asset","network","addressType","address","publicKey","kmsKeyId","keySpec","status","label","createdAt","version"]}"#
-        "Wallet: `{walletId, userId, asset, network, addressType, address, publicKey, kmsKeyId, keySpec, status, label, createdAt, version}`";
+        "Wallet: `{walletId, userId, asset, network, addressType, address, publicKey, kmsKeyId, keySpec, status, label, createdAt, version, deletionDate? (while PENDING_DELETION, and once DELETED)}`";
     WalletPage r#"{"type":"object","required":["wallets","nextCursor"]}"# "`{wallets: [Wallet], nextCursor}`";
     Addresses r#"{"type":"object","required":["walletId","addresses"]}"# "`{walletId, addresses: [{addressType, address}]}`";
     Validity r#"{"type":"object","required":["valid"]}"# "`{valid, addressType?, address? (canonical), reason?}`";
@@ -119,13 +124,14 @@ result_types! {
     PublicKey r#"{"type":"object","required":["keyId","publicKey","spki","keySpec"]}"# "`{keyId, publicKey, publicKeyUncompressed?, spki (base64 DER), keySpec}`";
     Signature r#"{"type":"object","required":["keyId","signature","recoveryId","der","publicKey"]}"#
         "`{keyId, signature (r then s, 64 bytes of hex), recoveryId, der, publicKey}`";
+    ScheduledDeletion r#"{"type":"object","required":["keyId","status","deletionDate"]}"# "`{keyId, status, deletionDate (the earliest)}`";
     Accounts r#"{"type":"array","items":{"type":"string"}}"# "addresses, at most 1000";
     Text r#"{"type":"string"}"# "a string";
     Explanation r#"{"type":"object","required":["decision","policies","summary"]}"# "`{decision, policies, summary}`";
     AuditPage r#"{"type":"object","required":["records","head"]}"#
         "`{records: [{sequence, at, kind, method, caller, walletId?, digest?, decision, requestId?, hash, ...}], head: {sequence, hash}}`";
     AuditVerdict r#"{"type":"object","required":["records","head","ok"]}"# "`{records, head, ok, firstBad?}`";
-    Status r#"{"type":"object","required":["version","ready"]}"# "`{version, uptimeSeconds, ready, reasons, kms, store, policy, wallets}`";
+    Status r#"{"type":"object","required":["version","ready"]}"# "`{version, uptimeSeconds, ready, reasons, kms, store, policy, wallets, keyDrives: {count, oldest, lastError}, drift: [{walletId, status, keyState, since}]}`";
     Changes r#"{"type":"object","required":["changes"]}"# "`{changes: [{key, needsRestart}], policyDigest}`";
     OpenRpc r#"{"type":"object"}"# "an OpenRPC document";
 }
@@ -260,6 +266,8 @@ pub static METHODS: &[Method] = &[
         summary: "Asks KMS now: the key's state, its public key, and a signature over a challenge made here that no chain can parse. A wallet that is not CREATED is checked without a signature.",
         read: |fields| Ok(Request::WalletVerify(Selector::Id(fields.required("walletId")?))),
     },
+    lifecycle::WALLET_DISABLE,
+    lifecycle::WALLET_ENABLE,
     Method {
         name: "address_validate",
         aliases: &[],
@@ -340,6 +348,8 @@ pub static METHODS: &[Method] = &[
             }))
         },
     },
+    lifecycle::DELETE_KEY,
+    lifecycle::CANCEL_KEY_DELETION,
     Method {
         name: "eth_accounts",
         aliases: &[],

@@ -36,7 +36,7 @@ pub fn error_of(failure: &Failure) -> RpcError {
         Failure::InvalidParams { .. } => Kind::InvalidParams,
         Failure::NotFound { .. } => Kind::NotFound,
         Failure::Denied { .. } => Kind::Denied,
-        Failure::KeyNotUsable { .. } => Kind::KeyNotUsable,
+        Failure::KeyNotUsable { .. } | Failure::StateForbids { .. } => Kind::KeyNotUsable,
         Failure::Conflict { .. } => Kind::Conflict,
         Failure::RateLimited { .. } => Kind::RateLimited,
         Failure::KmsUnavailable { .. } => Kind::KmsUnavailable,
@@ -54,7 +54,7 @@ pub fn error_of(failure: &Failure) -> RpcError {
         Failure::InvalidParams { field, .. } => error.with("field", field.as_ref()),
         Failure::NotFound { field, .. } | Failure::Conflict { field, .. } => error.with("field", *field),
         Failure::Denied { policy_id: Some(policy_id), .. } => error.with("policyId", policy_id.as_str()),
-        Failure::KeyNotUsable { status } => error.with("status", status.as_str()),
+        Failure::KeyNotUsable { status } | Failure::StateForbids { status, .. } => error.with("status", status.as_str()),
         Failure::RateLimited { retry_after } => {
             error.with("retryAfterMs", u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX))
         }
@@ -81,6 +81,7 @@ mod tests {
             Failure::NotFound { field: "x", what: text() },
             Failure::Denied { reason: text(), policy_id: None },
             Failure::KeyNotUsable { status: Status::Disabled },
+            Failure::StateForbids { status: Status::Disabled, reason: text() },
             Failure::Conflict { field: "x", reason: text() },
             Failure::RateLimited { retry_after: std::time::Duration::from_millis(5) },
             Failure::Frozen { freeze_id: text(), reason: text() },

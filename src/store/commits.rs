@@ -3,12 +3,14 @@
 //!
 //! - **reserve**: the decision, the key's state and the requestId are settled and the audit intent is inserted, in one
 //!   transaction. It alone makes a [`Permit`] or a [`CreationPermit`], and a [`UsableKey`].
+//! - **change**: a change of a wallet's state, with intent, outcome and stored answer, is one transaction, since KMS is told later.
 //! - **record**: the outcome, the stored answer and the wallet's new state are inserted in one transaction. It alone makes a
 //!   [`Recorded`], without which no reply can be built.
 //!
 //! It must never release what is not durable: an outcome that cannot be written becomes `AUDIT_UNAVAILABLE`, and what KMS
 //! gave is dropped.
 
+mod change;
 mod heal;
 mod in_flight;
 mod live;
@@ -30,6 +32,7 @@ use crate::keys::{PinnedKey, SigningPayload};
 use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
+pub use self::change::StateChange;
 pub(super) use self::heal::append_daemon;
 pub(super) use self::in_flight::InFlight;
 pub(super) use self::live::Live;

@@ -144,6 +144,23 @@ pub(super) fn find(connection: &Connection, id: WalletId) -> Result<Option<Walle
         .transpose()
 }
 
+/// The state alone, for what is checked at every signature.
+pub(super) fn status(connection: &Connection, id: WalletId) -> Result<Status, StoreError> {
+    let status = connection
+        .prepare_cached("SELECT status FROM wallets WHERE wallet_id = ?1")?
+        .query_row([id.to_string()], |row| row.get::<_, String>(0))
+        .optional()?;
+    status.map_or_else(|| Err(StoreError::Corrupt(format!("wallet {id} is gone"))), |text| parse("status", &text))
+}
+
+/// Why nothing may enable the wallet, if it is in quarantine.
+pub(super) fn quarantine(connection: &Connection, id: WalletId) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT reason FROM quarantine WHERE wallet_id = ?1")?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()?)
+}
+
 fn find_by_key(connection: &Connection, key: &KeyArn) -> Result<Option<Wallet>, StoreError> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM wallets WHERE kms_key_id = ?1"))?
@@ -278,6 +295,6 @@ fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
     })
 }
 
-fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, StoreError> {
+pub(super) fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| StoreError::Corrupt(format!("wallets.{column} holds {text:?}")))
 }

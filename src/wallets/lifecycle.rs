@@ -60,9 +60,76 @@ impl Status {
             Self::Pending | Self::Disabled | Self::PendingDeletion | Self::Deleted | Self::Failed => false,
         }
     }
+
+    /// The state that the wallet's key has in KMS; `None` where there is no key, or none yet, to have one.
+    pub const fn key_state(self) -> Option<KeyState> {
+        match self {
+            Self::Created => Some(KeyState::Enabled),
+            Self::Disabled => Some(KeyState::Disabled),
+            Self::PendingDeletion => Some(KeyState::PendingDeletion),
+            Self::Pending | Self::Deleted | Self::Failed => None,
+        }
+    }
+}
+
+/// A key's state, in KMS's own words, that a wallet's state asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+pub enum KeyState {
+    Enabled,
+    Disabled,
+    PendingDeletion,
+}
+
+impl KeyState {
+    pub const ALL: [Self; 3] = [Self::Enabled, Self::Disabled, Self::PendingDeletion];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion => "PendingDeletion",
+        }
+    }
+
+    /// Whether KMS's word for a state is this one. A primary that waits for its replicas to go is pending deletion too.
+    pub fn is(self, word: &str) -> bool {
+        word == self.as_str() || (self == Self::PendingDeletion && word == "PendingReplicaDeletion")
+    }
+}
+
+/// A text that is no state that a wallet asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of Enabled, Disabled, PendingDeletion")]
+pub struct UnknownKeyState;
+
+impl FromStr for KeyState {
+    type Err = UnknownKeyState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKeyState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownKeyState)
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl Event {
+    /// What it does, as `cannot be ...` goes on.
+    pub const fn participle(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Refused => "refused",
+            Self::Disable => "disabled",
+            Self::Enable => "enabled",
+            Self::ScheduleDeletion => "scheduled for deletion",
+            Self::CancelDeletion => "saved from deletion",
+            Self::Deleted => "deleted",
+        }
+    }
+
     pub const ALL: [Self; 7] =
         [Self::Proven, Self::Refused, Self::Disable, Self::Enable, Self::ScheduleDeletion, Self::CancelDeletion, Self::Deleted];
 }
@@ -149,6 +216,17 @@ mod tests {
     fn can_sign_holds_for_created_alone() {
         let signing: Vec<_> = Status::ALL.into_iter().filter(|status| status.can_sign()).collect();
         assert_eq!(signing, [Status::Created]);
+    }
+
+    #[test]
+    fn key_state_follows_the_wallets_own() {
+        let states = Status::ALL.map(|status| status.key_state().map(KeyState::as_str));
+        assert_eq!(states, [None, Some("Enabled"), Some("Disabled"), Some("PendingDeletion"), None, None]);
+        assert!(KeyState::PendingDeletion.is("PendingReplicaDeletion") && !KeyState::Disabled.is("PendingReplicaDeletion"));
+        for state in KeyState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+            assert!(state.is(state.as_str()));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Which module uses which. A new edge is a decision: add it, and say in the commit why the dependency points that way.
 const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["caller", "clock", "ids"]),
-    ("background", &["clock", "metrics", "pipeline"]),
+    ("background", &["clock", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
     ("chains", &["keys"]),
     ("cli", &["config", "daemon", "dev", "kms", "log", "pipeline"]),
     ("client", &["chains", "ids", "keys", "rpc", "wallets"]),
@@ -28,11 +28,12 @@ const EDGES: &[(&str, &[&str])] = &[
             "rpc",
             "store",
             "transport",
+            "wallets",
         ],
     ),
     ("dev", &["cli", "client", "config", "daemon", "emulator", "kms", "log", "pipeline", "policy"]),
     ("emulator", &["clock", "ids"]),
-    ("kms", &["clock", "ids", "keys", "metrics", "outcome", "store"]),
+    ("kms", &["clock", "ids", "keys", "metrics", "outcome", "store", "wallets"]),
     ("log", &["config"]),
     ("metrics", &["kms", "outcome"]),
     ("outcome", &["wallets"]),

@@ -56,12 +56,17 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::Sequence => vec![json!(-1), json!(1.5), json!("1"), json!(1_u64 << 63), json!(u64::MAX)],
         ParamType::MethodName => vec![json!(""), json!("no_such"), json!("policy_explain"), json!("WALLET_GET")],
         ParamType::Params => vec![json!(1), json!("{}"), json!(true)],
+        ParamType::Reason => vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(257)],
+        // Any text may be typed back; see the deletions.
+        ParamType::Confirmation => vec![],
+        ParamType::WindowDays => vec![json!(0), json!(6), json!(31), json!(-7), json!(7.5), json!("7"), json!(u64::MAX)],
     };
     let of_other_types = [json!(true), json!(7), json!({}), json!([]), json!(["BTC"])];
-    let text = !matches!(kind, ParamType::Limit | ParamType::Sequence | ParamType::Params);
+    let text = !matches!(kind, ParamType::Limit | ParamType::Sequence | ParamType::WindowDays | ParamType::Params);
     let wrong_types = of_other_types.into_iter().filter(|_| text);
-    let never_numbers =
-        [json!(true), json!({}), json!([1])].into_iter().filter(|_| matches!(kind, ParamType::Limit | ParamType::Sequence));
+    let never_numbers = [json!(true), json!({}), json!([1])]
+        .into_iter()
+        .filter(|_| matches!(kind, ParamType::Limit | ParamType::Sequence | ParamType::WindowDays));
     values.into_iter().chain(wrong_types).chain(never_numbers).collect()
 }
 
@@ -77,14 +82,14 @@ fn beside(method: &Method, param: &Param, fixture: &Fixture, example: &Value) ->
 
 /// Runs `check` on every method with its example, on one connection that must outlive them all.
 fn for_every_method(check: impl Fn(&mut Caller, &Method, &Fixture, &Value)) {
-    let daemon = Daemon::start();
+    let daemon = Daemon::with_settings(&[("KMSIGND__KEYS__ALLOW_DELETION", "true")]);
     let fixture = Fixture::of(&daemon.wallet("ETH"));
     let mut caller = daemon.connect();
     for (name, _, example) in examples(&fixture) {
         check(&mut caller, METHODS.iter().find(|row| row.name == name).unwrap(), &fixture, &example);
     }
     caller.ok("wallet_get", json!({ "walletId": fixture.wallet_id }));
-    assert_eq!(daemon.query("SELECT count(*) FROM wallets WHERE status <> 'CREATED'"), "0");
+    assert_eq!(daemon.query("SELECT count(*) FROM wallets WHERE status NOT IN ('CREATED', 'PENDING_DELETION')"), "0");
     daemon.assert_audit_is_whole();
 }
 

@@ -58,6 +58,8 @@ fn from_toml_with_a_region_alone_has_the_contracts_defaults() {
     assert_eq!(config.kms.region.as_str(), "eu-central-1");
     assert_eq!((config.kms.endpoint_url, config.kms.key_policy), (None, None));
     assert_eq!((config.networks.utxo, config.networks.evm), (None, None));
+    let keys = config.keys;
+    assert_eq!((keys.allow_deletion, keys.deletion_window_days, keys.drift_checks_per_second), (false, 7, 5));
     assert_eq!(config.log_level, LogLevel::Info);
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kmsignd::chains::networks::{NetworkDefaults, Networks};
 use kmsignd::rpc::openrpc;
-use kmsignd::wallets::lifecycle;
+use kmsignd::wallets::lifecycle::{self, KeyState, Status};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -40,11 +40,19 @@ fn documents() -> Vec<PathBuf> {
 }
 
 fn lifecycle_document() -> String {
+    let keys: String = Status::ALL
+        .into_iter()
+        .map(|status| format!("| {status} | {} |\n", status.key_state().map_or("none, or none yet", KeyState::as_str)))
+        .collect();
     format!(
         "# A wallet's life\n\n\
          Generated from `src/wallets/lifecycle.rs`; `KMSIGND_UPDATE_DOCS=1 cargo test --test it documents` writes it anew.\n\n\
          A key signs in `CREATED` and in no other state. What is not drawn changes nothing: an event that does not apply in a \
-         state is refused.\n\n```mermaid\n{}```\n",
+         state is refused.\n\n```mermaid\n{}```\n\n\
+         What a caller changes acts here at once, before KMS has heard of it: a signature that KMS is making then is withheld. The key \
+         is brought after the wallet for as long as it takes, over restarts too; `admin_status` tells in `keyDrives` how many are on \
+         their way, and what went wrong. A key that somebody changed in KMS behind the daemon's back is `drift`: told there, in the \
+         audit and in the log, and never undone.\n\n| wallet | key in KMS |\n|---|---|\n{keys}",
         lifecycle::diagram()
     )
 }

@@ -9,9 +9,11 @@ pub mod users;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use kmsignd::clock::{Clock, SystemClock, Timestamp};
 use kmsignd::config::{Config, Environment};
 use kmsignd::daemon::{self, Setup, StartError};
 use kmsignd::emulator::{Emulator, EmulatorConfig, Fault, Faults, LogEntry, Operation, Script};
@@ -50,6 +52,7 @@ struct Running {
 /// The emulator, in a runtime of its own: it outlives the daemon, as KMS does.
 struct KmsServer {
     emulator: Option<Emulator>,
+    clock: Arc<AheadClock>,
     endpoint: String,
     runtime: Runtime,
 }
@@ -138,7 +141,7 @@ impl Daemon {
         let path = |name: &str| self.path(name).display().to_string();
         format!(
             "[socket]\npath = {:?}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {:?}\n[policy]\ndirectory = {:?}\n\
-             [keys]\ndeployment = \"tests\"\n\
+             [keys]\ndeployment = \"tests\"\ndrift_checks_per_second = 0\n\
              [kms]\nregion = {REGION:?}\nendpoint_url = {endpoint:?}\ntagging_endpoint_url = {endpoint:?}\n\
              connect_timeout_ms = 500\nattempt_timeout_ms = 1000\noperation_timeout_ms = 2000\n",
             path("kmsignd.sock"),
@@ -296,6 +299,16 @@ impl Daemon {
         self.kms.runtime.block_on(emulator.shutdown());
     }
 
+    /// KMS's clock goes ahead, so that what waits there comes about.
+    pub fn advance_kms(&self, by: Duration) {
+        self.kms.clock.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Waits until KMS has followed every change of a wallet's state.
+    pub fn wait_for_key_drives(&self) {
+        wait_until("KMS has followed", || self.query("SELECT count(*) FROM key_drives") == "0");
+    }
+
     /// Runs a request of the AWS SDK.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.kms.runtime.block_on(future)
@@ -305,8 +318,20 @@ impl Daemon {
 impl KmsServer {
     fn start() -> Self {
         let runtime = runtime();
-        let emulator = runtime.block_on(Emulator::start(EmulatorConfig::default())).unwrap();
-        Self { endpoint: emulator.endpoint_url(), emulator: Some(emulator), runtime }
+        let clock = Arc::new(AheadClock::default());
+        let config = EmulatorConfig { clock: clock.clone(), ..EmulatorConfig::default() };
+        let emulator = runtime.block_on(Emulator::start(config)).unwrap();
+        Self { endpoint: emulator.endpoint_url(), emulator: Some(emulator), clock, runtime }
+    }
+}
+
+/// The machine's clock, so many milliseconds ahead.
+#[derive(Default)]
+struct AheadClock(AtomicU64);
+
+impl Clock for AheadClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(SystemClock.now().unix_millis() + self.0.load(Ordering::SeqCst))
     }
 }
 

@@ -24,6 +24,8 @@ mod client_documents;
 mod compile_fail;
 mod configuration;
 mod documents;
+mod key_drift;
+mod key_states;
 mod kms_conformance;
 mod kms_emulator;
 mod lifecycle;

@@ -43,6 +43,11 @@ pub fn examples(fixture: &Fixture) -> Vec<(&'static str, &'static str, Value)> {
         ("admin_status", "read", json!({})),
         ("admin_reload", "administer", json!({})),
         ("rpc.discover", "read", json!({})),
+        // Last, and in this order: whoever may do them all, or the first and the last, leaves the wallet as it was.
+        ("wallet_disable", "administer", json!({ "walletId": wallet_id, "reason": "an example" })),
+        ("kms_deleteKey", "delete", json!({ "keyId": key_id, "confirm": address })),
+        ("kms_cancelKeyDeletion", "delete", json!({ "keyId": key_id })),
+        ("wallet_enable", "administer", json!({ "walletId": wallet_id, "reason": "an example" })),
     ];
     for method in METHODS {
         assert!(examples.iter().any(|(name, ..)| *name == method.name), "{} has no example here", method.name);

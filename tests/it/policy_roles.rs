@@ -56,6 +56,7 @@ fn call_every_method_as_every_role_is_allowed_as_the_contract_says() {
     }
     let (daemon, fixture) = daemon_with_wallet(&packaged());
     for (role, uid, groups, allowed) in ROLES {
+        daemon.wait_for_key_drives();
         let mut caller = daemon.connect_as(uid, groups);
         for (method, action, params) in examples(&fixture) {
             let row = METHODS.iter().find(|row| row.name == method).unwrap();
@@ -80,6 +81,7 @@ fn explain_every_method_as_every_role_agrees_with_the_call() {
     }
     let (daemon, fixture) = daemon_with_wallet(&packaged());
     for (role, uid, groups, allowed) in ROLES {
+        daemon.wait_for_key_drives();
         let mut caller = daemon.connect_as(uid, groups);
         for (method, action, params) in examples(&fixture).into_iter().filter(|(method, ..)| *method != "policy_explain") {
             let explained = caller.call("policy_explain", json!({ "method": method, "params": params }));
@@ -136,6 +138,10 @@ fn calls_about(wallet: &Fixture) -> Vec<(&'static str, Value)> {
         ("wallet_get", json!({ "address": address, "asset": "ETH", "network": "sepolia" })),
         ("wallet_addresses", json!({ "walletId": wallet_id })),
         ("wallet_verify", json!({ "walletId": wallet_id })),
+        ("wallet_disable", json!({ "walletId": wallet_id, "reason": "r" })),
+        ("wallet_enable", json!({ "walletId": wallet_id, "reason": "r" })),
+        ("kms_deleteKey", json!({ "keyId": key_id, "confirm": address })),
+        ("kms_cancelKeyDeletion", json!({ "keyId": key_id })),
         ("kms_getPublicKey", json!({ "keyId": key_id })),
         ("kms_signTransactionHash", json!({ "keyId": key_id, "transactionHash": DIGEST })),
     ];

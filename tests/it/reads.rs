@@ -205,7 +205,8 @@ fn insert_wallets(daemon: &Daemon, count: usize) {
 #[test]
 fn start_over_20000_wallets_asks_kms_about_none() {
     const WALLETS: usize = 20_000;
-    let mut daemon = Daemon::start();
+    // Looks for drift as fast as it may.
+    let mut daemon = Daemon::with_settings(&[("KMSIGND__KEYS__DRIFT_CHECKS_PER_SECOND", "100")]);
     let own = daemon.wallet("ETH");
     daemon.stop();
     insert_wallets(&daemon, WALLETS);

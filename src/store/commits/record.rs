@@ -46,7 +46,8 @@ pub enum KeyFate {
 pub type KmsRequestIds = Vec<String>;
 
 impl Store {
-    /// Records what came of a signature. Released only if this returns a success.
+    /// Records what came of a signature. Released only if this returns a success: where the wallet no longer signs, the
+    /// signature is withheld, since whoever stopped it has been answered or is about to be.
     ///
     /// If KMS's answer was `lost`, the requestId stays with its content: the same content may sign again, since nothing was
     /// released.
@@ -58,7 +59,12 @@ impl Store {
         kms_request_ids: KmsRequestIds,
     ) -> Recorded {
         let frees_request = outcome.is_err() && !lost;
-        self.record_outcome(open, outcome, frees_request, kms_request_ids, |_, _| Ok(())).await
+        let wallet_id = open.wallet_id;
+        self.record_outcome_unless(open, outcome, frees_request, kms_request_ids, move |transaction, _| match wallet_id {
+            Some(id) => no_longer_signs(transaction, id),
+            None => Ok(None),
+        })
+        .await
     }
 
     /// Records the key: the wallet becomes CREATED with its pinned public key and addresses.
@@ -153,9 +159,25 @@ impl Store {
     where
         C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
     {
+        let change = move |transaction: &mut WriteTransaction<'_>, now: Timestamp| change(transaction, now).map(|()| None);
+        self.record_outcome_unless(open, outcome, frees_request, kms_request_ids, change).await
+    }
+
+    /// As [`Store::record_outcome`], where `change` may find that a success must not be one any more: it ends as that failure, and
+    /// frees its requestId, since nothing was released.
+    async fn record_outcome_unless<C>(
+        &self,
+        open: OpenIntent,
+        outcome: Outcome,
+        frees_request: bool,
+        kms_request_ids: KmsRequestIds,
+        change: C,
+    ) -> Recorded
+    where
+        C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<Option<Failure>, StoreError> + Send + 'static,
+    {
         let OpenIntent { judged, wallet_id, intent, durable, sharing, _live } = open;
         let now = self.clock.now();
-        let for_writer = outcome.clone();
         let pending = self.writer.submit(move |transaction| {
             let closed = transaction
                 .connection
@@ -167,19 +189,23 @@ impl Store {
                 // Its commit failed: an outcome without its intent releases nothing.
                 return Err(StoreError::NotDurable);
             }
-            change(transaction, now)?;
+            let (outcome, frees_request) = match (outcome, change(transaction, now)?) {
+                (Ok(_), Some(withheld)) => (Err(withheld), true),
+                (outcome, _) => (outcome, frees_request),
+            };
             if let Some(key) = judged.request_key() {
-                match &for_writer {
+                match &outcome {
                     Ok(answer) => requests::answer(transaction.connection, &key, answer.as_json(), now)?,
                     Err(_) if frees_request => requests::free(transaction.connection, &key)?,
                     Err(_) => {}
                 }
             }
-            let word = for_writer.as_ref().err().map_or("success", Failure::kind);
+            let word = outcome.as_ref().err().map_or("success", Failure::kind);
             audit::append(transaction, |sequence| Record {
                 kms_request_ids: &kms_request_ids,
                 ..judged.record(sequence, now, Kind::Outcome, Some(intent.sequence), Some(word)).about(wallet_id)
-            })
+            })?;
+            Ok(outcome)
         });
         let recorded = async {
             if let Some(durable) = durable {
@@ -188,7 +214,7 @@ impl Store {
             pending.durable().await
         };
         let recorded = match recorded.await {
-            Ok(_) => Recorded::committed(outcome),
+            Ok(outcome) => Recorded::committed(outcome),
             Err(error) => Recorded::withheld(&error),
         };
         if let Some(sharing) = sharing {
@@ -212,4 +238,14 @@ pub(super) fn note_fate(
         KeyFate::Stuck(finding) => pending_keys::note(transaction.connection, wallet_id, finding),
         KeyFate::Named(key) => wallets::name_key(transaction, wallet_id, key),
     }
+}
+
+/// Why a signature of this wallet must not be released, if it must not.
+fn no_longer_signs(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
+    let status = wallets::status(transaction.connection, id)?;
+    let withheld = || tracing::warn!(wallet = %id, %status, "the wallet was stopped while KMS signed; the signature is withheld");
+    Ok((!status.can_sign()).then(|| {
+        withheld();
+        Failure::KeyNotUsable { status }
+    }))
 }

@@ -14,14 +14,14 @@ use crate::store::writer::{Pending, WriteTransaction};
 use crate::store::{Store, StoreError, audit, pending_keys, requests};
 
 /// How a reserving transaction ended.
-enum Reservation<T> {
+pub(super) enum Reservation<T> {
     Opened { permit: T, wallet_id: Option<WalletId>, intent: Head, live: LiveIntent, sharing: Option<Sharing> },
     Ended(Outcome),
     Wait(Ending),
 }
 
 /// What the requestId says about a call.
-enum RequestState {
+pub(super) enum RequestState {
     /// New, or without an id.
     Fresh,
     /// An earlier call with this content never ended; it may have left a wallet behind.
@@ -102,7 +102,7 @@ impl Store {
         durably(reserved).await
     }
 
-    async fn reserve<T, F>(&self, judged: Judged, settle: F) -> Reserved<T>
+    pub(super) async fn reserve<T, F>(&self, judged: Judged, settle: F) -> Reserved<T>
     where
         T: Send + 'static,
         F: FnOnce(Reserving<'_, '_>) -> Result<Reservation<T>, StoreError> + Send + 'static,
@@ -182,20 +182,20 @@ async fn durably<T>(reserved: Reserved<T>) -> Reserved<T> {
 }
 
 /// What a reserving transaction works with.
-struct Reserving<'a, 'b> {
-    transaction: &'a mut WriteTransaction<'b>,
-    judged: &'a Judged,
+pub(super) struct Reserving<'a, 'b> {
+    pub transaction: &'a mut WriteTransaction<'b>,
+    pub judged: &'a Judged,
     in_flight: &'a InFlight,
     live: Live,
-    now: Timestamp,
+    pub now: Timestamp,
 }
 
 impl Reserving<'_, '_> {
-    fn wallet(&self, id: WalletId) -> Result<Wallet, StoreError> {
+    pub fn wallet(&self, id: WalletId) -> Result<Wallet, StoreError> {
         wallets::find(self.transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))
     }
 
-    fn request_state(&self) -> Result<RequestState, StoreError> {
+    pub fn request_state(&self) -> Result<RequestState, StoreError> {
         let (Some(key), Some(request)) = (self.judged.request_key(), &self.judged.request) else {
             return Ok(RequestState::Fresh);
         };
@@ -230,14 +230,14 @@ impl Reserving<'_, '_> {
         Ok(Reservation::Opened { permit, wallet_id, intent, live, sharing })
     }
 
-    fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {
+    pub fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {
         let (judged, now) = (self.judged, self.now);
         audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Refusal, None, Some(failure.kind())))?;
         Ok(Reservation::Ended(Err(failure)))
     }
 
     /// Ends a call whose requestId says that it does not start afresh.
-    fn end<T>(self, state: RequestState) -> Result<Reservation<T>, StoreError> {
+    pub fn end<T>(self, state: RequestState) -> Result<Reservation<T>, StoreError> {
         let field = self.judged.request.as_ref().map_or("requestId", |request| request.field);
         let conflict = |reason: &str| Failure::Conflict { field, reason: format!("this {field} {reason}") };
         match state {

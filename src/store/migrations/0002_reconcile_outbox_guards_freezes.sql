@@ -1,6 +1,6 @@
 -- What heals a crash, what goes to MongoDB, and what stops a second spend.
 
--- When KMS deletes the key, in milliseconds since 1970: set while PENDING_DELETION and from then on.
+-- When KMS deletes the key, in milliseconds since 1970: set while PENDING_DELETION and once DELETED.
 ALTER TABLE wallets ADD COLUMN deletion_date INTEGER;
 
 -- PENDING wallets: how many CreateKey requests may have left for each, and why the search for its key stopped, if it did.
@@ -30,7 +30,7 @@ CREATE TABLE key_drives (
     window_days INTEGER CHECK (window_days BETWEEN 7 AND 30),
     version     INTEGER NOT NULL,             -- the wallet's, when it was asked for
     since       INTEGER NOT NULL,
-    last_error  TEXT
+    last_error  TEXT                          -- why KMS did not follow so far; NULL while nothing went wrong
 ) STRICT, WITHOUT ROWID;
 
 -- Keys whose state in KMS is not what the wallet's state says, though nothing here asked for it.
