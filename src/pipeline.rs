@@ -99,14 +99,25 @@ impl Services {
         };
         let Answered { result, request_ids } = self.kms.sign(permit, &key).await;
         let lost = result.as_ref().is_err_and(|error| !error.had_no_effect());
-        if result.as_ref().is_err_and(KmsError::is_about_the_key) {
-            self.key_nudges.look_at(wallet.wallet_id);
-        }
         let outcome = result
-            .map_err(KmsError::into_failure)
+            .map_err(|error| self.why_unsigned(wallet, error))
             .and_then(|raw| verify::verify(raw, &key).map_err(verify::alarm))
             .and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
         self.store.record_signing(open, outcome, lost, request_ids).await
+    }
+
+    /// What the caller hears where KMS did not sign. A key that KMS is still being brought to is told apart from one that somebody
+    /// else stopped.
+    fn why_unsigned(&self, wallet: &Wallet, error: KmsError) -> Failure {
+        if !error.is_about_the_key() {
+            return error.into_failure();
+        }
+        if self.store.is_being_driven(wallet.wallet_id) {
+            let reason = "the wallet's state was changed, and KMS has not followed yet; nothing was signed".to_owned();
+            return Failure::KmsUnavailable { reason };
+        }
+        self.key_nudges.look_at(wallet.wallet_id);
+        error.into_failure()
     }
 
     /// Changes the wallet's state here, at once; KMS follows.

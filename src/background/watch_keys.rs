@@ -159,7 +159,7 @@ impl Watch {
                 None => return Ok(()),
             },
             Err(_) => {
-                self.looks.extend(look.map(|look| (id, look)));
+                self.looks.extend(look.map(|look| (id, Look { at: Instant::now() + WHILE_DRIFTING, ..look })));
                 return Err(Ill::Kms);
             }
         };

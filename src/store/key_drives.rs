@@ -140,6 +140,11 @@ impl Store {
         })
     }
 
+    /// Whether KMS is still to be brought to the wallet's state, as far as that can be read.
+    pub fn is_being_driven(&self, id: WalletId) -> bool {
+        self.read(|connection| is_asked(connection, id)).unwrap_or(false)
+    }
+
     pub fn key_drive_summary(&self) -> Result<KeyDriveSummary, StoreError> {
         self.read(|connection| {
             let (count, oldest) = connection

@@ -153,7 +153,7 @@ pub(super) fn status(connection: &Connection, id: WalletId) -> Result<Status, St
     status.map_or_else(|| Err(StoreError::Corrupt(format!("wallet {id} is gone"))), |text| parse("status", &text))
 }
 
-/// Why nothing may enable the wallet, if it is in quarantine.
+/// Why nothing may enable the wallet or delete its key, if it is in quarantine.
 pub(super) fn quarantine(connection: &Connection, id: WalletId) -> Result<Option<String>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT reason FROM quarantine WHERE wallet_id = ?1")?

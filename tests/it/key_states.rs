@@ -351,8 +351,26 @@ fn enable_of_a_quarantined_wallet_is_refused_with_the_reason() {
     let error = daemon.fails("KEY_NOT_USABLE", "wallet_enable", json!({ "walletId": wallet["walletId"], "reason": "r" }));
     assert!(error["message"].as_str().unwrap().contains("the public key is another"), "{error}");
     assert_eq!(error["data"]["status"], "DISABLED");
+    let error =
+        daemon.fails("KEY_NOT_USABLE", "kms_deleteKey", json!({ "keyId": wallet["kmsKeyId"], "confirm": wallet["address"] }));
+    assert!(error["message"].as_str().unwrap().contains("quarantine"), "its key may be anybody's: {error}");
     assert_eq!(status(&daemon, &wallet), "DISABLED");
-    assert_eq!(daemon.kms_log(Operation::EnableKey).len(), 0);
+    assert_eq!(daemon.kms_log(Operation::EnableKey).len() + daemon.kms_log(Operation::ScheduleKeyDeletion).len(), 0);
+}
+
+#[test]
+fn sign_before_kms_has_followed_an_enabling_is_told_to_come_back() {
+    let daemon = daemon();
+    let wallet = daemon.wallet("BTC");
+    change(&daemon, &wallet, Event::Disable);
+    daemon.wait_for_key_drives();
+    daemon.fault(Operation::EnableKey, Fault::Throttle, 1_000_000);
+    change(&daemon, &wallet, Event::Enable);
+    let error = daemon.fails("KMS_UNAVAILABLE", SIGN, signing(&wallet, 1));
+    assert!(error["message"].as_str().unwrap().contains("has not followed"), "{error}");
+    daemon.faults().set(Default::default());
+    daemon.wait_for_key_drives();
+    assert_signed(&wallet, &digest(1), &daemon.ok(SIGN, signing(&wallet, 1)));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub const WALLET_ENABLE: Method = Method {
     by_position: false,
     params: &[required("walletId", ParamType::WalletId), required("reason", ParamType::Reason), REQUEST_ID, ON_BEHALF_OF],
     result: ResultType::Wallet,
-    summary: "Lets a DISABLED wallet sign again. KMS is told afterwards; until it has followed, signing is refused by KMS.",
+    summary: "Lets a DISABLED wallet sign again. KMS is told afterwards; until it has followed, signing is answered KMS_UNAVAILABLE.",
     read: |fields| Ok(Request::WalletEnable(switch(fields)?)),
 };
 

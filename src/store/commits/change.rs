@@ -51,7 +51,8 @@ impl Reserving<'_, '_> {
             let reason = format!(", and can't be {}", change.event.participle());
             return self.refuse(Failure::StateForbids { status, reason });
         };
-        if change.event == Event::Enable
+        // Its key may be anybody's.
+        if matches!(change.event, Event::Enable | Event::ScheduleDeletion)
             && let Some(why) = wallets::quarantine(self.transaction.connection, wallet.wallet_id)?
         {
             return self.refuse(Failure::StateForbids { status, reason: format!(", and stays so, in quarantine: {why}") });

@@ -84,7 +84,7 @@ CREATE TABLE freezes (
 
 CREATE INDEX freezes_in_force ON freezes (since) WHERE lifted_at IS NULL;
 
--- Wallets that a restore could not prove. They are DISABLED, and nothing enables them.
+-- Wallets that a restore could not prove. They are DISABLED; nothing enables them or deletes their keys.
 CREATE TABLE quarantine (
     wallet_id TEXT    NOT NULL PRIMARY KEY REFERENCES wallets (wallet_id),
     reason    TEXT    NOT NULL,
