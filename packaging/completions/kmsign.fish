@@ -37,15 +37,17 @@ complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "audit" -d 'Read and c
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "status" -d 'How the daemon is: ready or why not, KMS, store, policy, wallets'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "admin" -d 'Operate the daemon'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "call" -d 'Call any method of the API, and print its result as JSON'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -l socket -d 'The daemon\'s socket' -r -F
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -l timeout -d 'How long to wait for an answer' -r
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "create" -d 'Make a KMS key and the wallet that it is for'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "get" -d 'Show one wallet, by its id, its key\'s ARN or its address'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "list" -d 'List wallets in the order of their creation'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "addresses" -d 'Show every form of a wallet\'s address'
-complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify" -f -a "verify" -d 'Have KMS prove that a wallet still is what the store says'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "create" -d 'Make a KMS key and the wallet that it is for'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "get" -d 'Show one wallet, by its id, its key\'s ARN or its address'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "list" -d 'List wallets in the order of their creation'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "addresses" -d 'Show every form of a wallet\'s address'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "verify" -d 'Have KMS prove that a wallet still is what the store says'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "disable" -d 'Stop a wallet from signing, at once'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and not __fish_seen_subcommand_from create get list addresses verify disable enable" -f -a "enable" -d 'Let a disabled wallet sign again'
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l user -d 'The exchange\'s user' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l asset -d 'The ticker, such as BTC, ETH or POL' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l network -d 'One of the asset\'s networks [default: as the daemon is configured]' -r
@@ -89,13 +91,29 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_su
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -l socket -d 'The daemon\'s socket' -r -F
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -l timeout -d 'How long to wait for an answer' -r
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -f -a "public" -d 'Show the public key that the daemon pinned'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -f -a "sign" -d 'Sign 32 bytes as they are'
-complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans" -f -a "orphans" -d 'List keys in KMS that belong to no wallet, with what is known of them'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -l reason -d 'Why, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from disable" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -l reason -d 'Why, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from enable" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -f -a "public" -d 'Show the public key that the daemon pinned'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -f -a "sign" -d 'Sign 32 bytes as they are'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -f -a "orphans" -d 'List keys in KMS that belong to no wallet, with what is known of them'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -f -a "delete" -d 'Schedule the deletion of a key, with which all that its addresses hold is lost'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and not __fish_seen_subcommand_from public sign orphans delete cancel-deletion" -f -a "cancel-deletion" -d 'Save a key from its deletion; its wallet is disabled then'
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from public" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
@@ -110,6 +128,21 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subco
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from orphans" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l confirm -d 'The wallet\'s address, typed back; on a terminal it is asked for' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l window -d 'Days until KMS deletes it, 7 to 30 [default: as the daemon is configured]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l reason -d 'Why, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -s h -l help -d 'Print help'
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
