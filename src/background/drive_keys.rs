@@ -33,6 +33,9 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 /// KMS takes up to a day longer than it says to delete a key.
 const BETWEEN_LOOKS_AT_A_DUE_KEY: Duration = Duration::from_mins(15);
 
+/// For a deletion whose window nobody knows any more, as after a restore.
+const LONGEST_WINDOW_DAYS: u8 = 30;
+
 /// What is not tried again yet.
 #[derive(Default)]
 struct Resting {
@@ -228,10 +231,10 @@ fn toward(drive: &KeyDrive, found: &KeyDescription, accepted: bool) -> Toward {
         // Scheduled before, for a time before the one that the caller was told.
         K::PendingDeletion if is(K::PendingDeletion) && is_early(drive, found) => Toward::Change(KeyChange::CancelDeletion),
         K::PendingDeletion if is(K::PendingDeletion) => Toward::There,
-        K::PendingDeletion if is(K::Enabled) || is(K::Disabled) => match drive.window_days() {
-            Some(window_days) => Toward::Change(KeyChange::ScheduleDeletion { window_days }),
-            None => Toward::Stuck,
-        },
+        K::PendingDeletion if is(K::Enabled) || is(K::Disabled) => {
+            let window_days = drive.window_days().unwrap_or(LONGEST_WINDOW_DAYS);
+            Toward::Change(KeyChange::ScheduleDeletion { window_days })
+        }
         K::Enabled | K::Disabled | K::PendingDeletion => Toward::Stuck,
     }
 }

@@ -111,6 +111,7 @@ struct Record {
     wallet_id: Option<String>,
     decision: Option<Decision>,
     outcome: Option<String>,
+    reason: Option<String>,
     detail: Option<String>,
 }
 
@@ -136,7 +137,7 @@ impl Record {
             or_dash(self.method.as_deref()),
             or_dash(uid.as_deref()),
             or_dash(self.wallet_id.as_deref()),
-            self.detail.as_deref().unwrap_or_default(),
+            &[self.reason.as_deref(), self.detail.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; "),
         ])
     }
 }

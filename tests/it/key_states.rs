@@ -455,6 +455,17 @@ fn delete_of_a_key_that_was_scheduled_for_earlier_is_scheduled_anew() {
 }
 
 #[test]
+fn deletion_whose_window_nobody_knows_any_more_takes_the_longest() {
+    let mut daemon = daemon();
+    let wallet = daemon.wallet("BTC");
+    daemon.stop();
+    daemon.execute("UPDATE wallets SET status = 'PENDING_DELETION', deletion_date = 1; INSERT INTO key_drives SELECT wallet_id, 'PendingDeletion', NULL, version, 1, NULL FROM wallets");
+    daemon.start_again();
+    daemon.wait_for_key_drives();
+    assert!(deletion_in_kms(&daemon, &wallet) > now_millis() + 29 * DAY.as_millis() as u64);
+}
+
+#[test]
 fn delete_that_iam_denies_names_the_action_and_is_driven_once_it_may() {
     let daemon = daemon();
     let wallet = daemon.wallet("BTC");

@@ -424,7 +424,7 @@ fn audit_tail_prints_lines_in_fixed_columns() {
     insta::assert_snapshot!(ran.out, @r"
     SEQUENCE  AT                        KIND      RESULT          METHOD                      UID  WALLET                                DETAIL
            1  2026-01-15T10:30:00.123Z  intent    allow           wallet_create              1000  0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60
-           2  2026-01-15T10:30:00.456Z  start     -               -                             -  -                                     kmsignd 0.1.0
+           2  2026-01-15T10:30:00.456Z  start     -               -                             -  -                                     boot; kmsignd 0.1.0
     ");
 }
 
@@ -452,7 +452,7 @@ fn audit(sequences: &[u64]) -> Value {
                     "caller": { "uid": 1000, "gid": 1000, "groups": [], "pid": null, "executable": null, "unit": null },
                     "walletId": WALLET_ID, "decision": { "effect": "allow", "policies": ["use"], "policyDigest": "ff" }, "hash": "aa" })
         } else {
-            json!({ "sequence": sequence, "at": "2026-01-15T10:30:00.456Z", "kind": "start", "detail": "kmsignd 0.1.0", "hash": "bb" })
+            json!({ "sequence": sequence, "at": "2026-01-15T10:30:00.456Z", "kind": "start", "reason": "boot", "detail": "kmsignd 0.1.0", "hash": "bb" })
         }
     };
     let records: Vec<_> = sequences.iter().map(record).collect();
