@@ -4,6 +4,7 @@
 
 pub mod caller;
 pub mod process;
+pub mod proxy;
 pub mod users;
 
 use std::fs::{self, DirBuilder};
