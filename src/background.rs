@@ -2,6 +2,8 @@
 
 mod drive_keys;
 mod watch_keys;
+pub mod outbox_to_mongo;
+pub mod wallets_in_mongo;
 
 use std::pin::Pin;
 use std::sync::Arc;

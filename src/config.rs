@@ -1,8 +1,8 @@
 //! The configuration: `kmsignd.toml`, then `KMSIGND__SECTION__KEY`, then the plain names that the exchange and AWS already use.
 //!
 //! A [`Config`] is valid as a whole: every key is known, of the right type and range, and fits the others. A file that others
-//! could have written is refused, and nothing that can't be read ever becomes a default. It holds no secret: AWS's
-//! credentials stay with AWS's own chain.
+//! could have written is refused, and nothing that can't be read ever becomes a default. AWS's credentials stay with AWS's own
+//! chain; the one secret here is MongoDB's connection string, a [`Secret`], which nothing shows.
 
 mod environment;
 mod file;
@@ -10,6 +10,7 @@ mod keys;
 mod merge;
 mod policy_dir;
 mod reference;
+mod secret;
 mod trusted_file;
 
 use std::collections::BTreeMap;
@@ -27,12 +28,18 @@ pub use merge::Problem;
 use merge::{Merged, Origins, merge};
 pub use policy_dir::{PolicyDirError, load_policies, read_sources};
 pub use reference::{packaged_file, reference};
-pub use trusted_file::{ReadError, check_directory, read_trusted};
+pub use secret::Secret;
+use trusted_file::check_unreadable;
+pub use trusted_file::{ReadError, check_directory, read_secret, read_trusted};
 
 /// Largest configuration file, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1 << 20;
 /// Largest key policy, in bytes: KMS's own limit.
 pub const MAX_KEY_POLICY_BYTES: usize = 32 << 10;
+/// Largest file with a connection string, in bytes.
+pub const MAX_URI_BYTES: usize = 16 << 10;
+/// Either holds MongoDB's connection string.
+const URI_KEYS: [&str; 2] = ["sync.mongodb_uri", "sync.mongodb_uri_file"];
 
 /// A valid configuration. What each key means is in `docs/configuration.md`.
 #[derive(Debug, Clone)]
@@ -44,12 +51,16 @@ pub struct Config {
     pub kms: KmsConfig,
     pub networks: NetworksConfig,
     pub policy_directory: PathBuf,
+    /// `None`: wallets wait in the outbox.
+    pub sync: Option<SyncConfig>,
     pub deployment: Deployment,
     /// How long a key is looked for before one more is made.
     pub reconcile_grace: Duration,
     pub keys: KeysConfig,
     pub log_level: LogLevel,
     values: BTreeMap<String, Value>,
+    /// The file itself has a password in it.
+    file_is_secret: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +111,18 @@ pub struct KeysConfig {
     pub drift_checks_per_second: u32,
 }
 
+/// Where wallets are copied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncConfig {
+    /// As it was written: MongoDB's driver says whether it is a connection string.
+    pub mongodb_uri: Secret,
+    /// `None`: the one that the connection string names, else `kmsignd`.
+    pub database: Option<String>,
+    pub collection: String,
+    /// At so many wallets in the outbox no wallet is made.
+    pub max_pending: u64,
+}
+
 /// Names as they were written: the registry of networks knows which exist, and names the key if one does not.
 #[derive(Debug, Clone)]
 pub struct NetworksConfig {
@@ -143,14 +166,18 @@ impl Config {
     /// Reads and checks the file at `path` and the variables that override it.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = read_trusted(path, MAX_CONFIG_BYTES)?;
-        Self::from_toml(&path.display().to_string(), &text, environment)
+        let config = Self::from_toml(&path.display().to_string(), &text, environment)?;
+        if config.file_is_secret {
+            check_unreadable(path)?;
+        }
+        Ok(config)
     }
 
-    /// As [`Config::load`], from a text; `name` stands for the file in errors. Only `key_policy_file` is still read.
+    /// As [`Config::load`], from a text; `name` stands for the file in errors. Only the files that keys name are still read.
     pub fn from_toml(name: &str, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
         let Merged { file, values, origins } = merge(name, text, environment)?;
         let mut check = Check { origins: &origins, problems: Vec::new() };
-        let config = Self::build(file, values, &mut check);
+        let config = Self::build(file, values, environment, &mut check);
         match config {
             Some(config) if check.problems.is_empty() => Ok(config),
             _ => Err(ConfigError::Invalid(check.problems)),
@@ -164,22 +191,34 @@ impl Config {
             .flat_map(|section| section.keys.iter().filter(|key| key.reloads).map(|key| format!("{}.{}", section.name, key.name)))
             .collect();
         let policy_edited = self.kms.key_policy != newer.kms.key_policy;
+        let uri = |config: &Self| config.sync.as_ref().map(|sync| sync.mongodb_uri.clone());
+        let uri_edited = uri(self) != uri(newer);
         self.values
             .iter()
             .filter(|(key, value)| {
-                newer.values.get(*key) != Some(*value) || (policy_edited && key.as_str() == "kms.key_policy_file")
+                newer.values.get(*key) != Some(*value)
+                    || (policy_edited && key.as_str() == "kms.key_policy_file")
+                    || (uri_edited && !value.is_null() && URI_KEYS.contains(&key.as_str()))
             })
             .map(|(key, _)| Change { key: key.clone(), needs_restart: !reloads.contains(key) })
             .collect()
     }
 
     /// `None` only if a problem was noted.
-    fn build(file: file::File, values: BTreeMap<String, Value>, check: &mut Check<'_>) -> Option<Self> {
-        let file::File { socket, service, store, kms, networks, policy, keys, log } = file;
+    fn build(
+        file: file::File,
+        values: BTreeMap<String, Value>,
+        environment: &Environment,
+        check: &mut Check<'_>,
+    ) -> Option<Self> {
+        let file::File { socket, service, store, kms, networks, policy, sync, keys, log } = file;
         let socket = check.socket(socket);
         let store_path = check.absolute("store.path", &store.path);
         let kms = check.kms(kms);
         let policy_directory = check.absolute("policy.directory", &policy.directory);
+        let file_is_secret = check.origins.is_the_file("sync.mongodb_uri")
+            && sync.mongodb_uri.as_ref().is_some_and(|uri| uri.expose().contains('@'));
+        let sync = check.sync(sync, environment);
         let deployment = check.parse("keys.deployment", &keys.deployment);
         Some(Self {
             socket: socket?,
@@ -191,6 +230,7 @@ impl Config {
             kms: kms?,
             networks: NetworksConfig { utxo: networks.utxo, evm: networks.evm, evm_chains: networks.evm_chains },
             policy_directory: policy_directory?,
+            sync: sync?,
             deployment: deployment?,
             reconcile_grace: Duration::from_secs(keys.reconcile_grace_seconds),
             keys: KeysConfig {
@@ -200,6 +240,7 @@ impl Config {
             },
             log_level: log.level,
             values,
+            file_is_secret,
         })
     }
 }
@@ -296,6 +337,57 @@ impl Check<'_> {
             attempt_timeout: Duration::from_millis(attempt),
             operation_timeout: Duration::from_millis(kms.operation_timeout_ms),
         })
+    }
+
+    fn sync(&mut self, sync: file::WalletSync, environment: &Environment) -> Option<Option<SyncConfig>> {
+        /// MongoDB's own limits for names.
+        const MAX_NAME_BYTES: usize = 63;
+        const NOT_IN_DATABASE: &[char] = &['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0'];
+        let file::WalletSync { mongodb_uri, mongodb_uri_file, database, collection, max_pending } = sync;
+        let is_database = |name: &String| (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.contains(NOT_IN_DATABASE);
+        if database.as_ref().is_some_and(|name| !is_database(name)) {
+            self.refuse("sync.database", "must be 1 to 63 bytes without any of / \\ . \" $ * < > : | ? and blanks");
+        }
+        let is_collection = (1..=MAX_NAME_BYTES).contains(&collection.len())
+            && !collection.contains(['$', '\0'])
+            && !collection.starts_with("system.");
+        if !is_collection {
+            self.refuse("sync.collection", "must be 1 to 63 bytes without $, and must not start with system.");
+        }
+        let mongodb_uri = match (mongodb_uri, mongodb_uri_file) {
+            (None, None) => return Some(None),
+            (Some(_), Some(_)) => {
+                self.refuse("sync.mongodb_uri", "is set, and sync.mongodb_uri_file too; keep one of them");
+                return None;
+            }
+            (Some(uri), None) => uri,
+            (None, Some(name)) => self.uri_file(&name, environment)?,
+        };
+        Some(Some(SyncConfig { mongodb_uri, database, collection, max_pending }))
+    }
+
+    /// Reads the file with the connection string: by its path, or by its name among the unit's credentials.
+    fn uri_file(&mut self, name: &str, environment: &Environment) -> Option<Secret> {
+        const KEY: &str = "sync.mongodb_uri_file";
+        let path = match environment.credentials_directory() {
+            _ if name.starts_with('/') => self.absolute(KEY, name)?,
+            _ if name.is_empty() || name.contains('/') || name == ".." => {
+                self.refuse(KEY, "must be an absolute path, or the bare name of a systemd credential");
+                return None;
+            }
+            Some(directory) => directory.join(name),
+            None => {
+                self.refuse(KEY, "is a bare name, but systemd gave no credentials (CREDENTIALS_DIRECTORY is not set)");
+                return None;
+            }
+        };
+        match read_secret(&path, MAX_URI_BYTES) {
+            Ok(text) => Some(Secret::from(text.trim_end_matches(['\n', '\r']).to_owned())),
+            Err(error) => {
+                self.refuse(KEY, format!("names a file that was refused: {error}"));
+                None
+            }
+        }
     }
 
     fn key_policy(&mut self, path: &str) -> Option<String> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
 
 /// Before the name of a key: `socket.max_connections` is `KMSIGND__SOCKET__MAX_CONNECTIONS`.
 pub const PREFIX: &str = "KMSIGND__";
@@ -17,12 +19,21 @@ pub const PLAIN_NAMES: [(&str, &str); 7] = [
     ("EVM_NETWORK", "networks.evm"),
 ];
 
+/// Where systemd puts a unit's credentials (systemd.exec(5)).
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// The variables that configure kmsignd, and no others: AWS's credentials are never read here.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, OsString>);
 
+/// Names alone: one may hold a connection string.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 /// One variable that sets a key.
-#[derive(Debug)]
 pub(super) struct Variable<'e> {
     pub name: &'e str,
     /// Such as `socket.max_connections`; there may be no such key.
@@ -45,6 +56,11 @@ impl Environment {
         Self(self.0.into_iter().filter(|(name, _)| !names.contains(name)).collect())
     }
 
+    /// Where systemd put the credentials of this unit, if it did.
+    pub(super) fn credentials_directory(&self) -> Option<&Path> {
+        self.0.get(CREDENTIALS_DIRECTORY).filter(|path| !path.is_empty()).map(Path::new)
+    }
+
     /// In the order in which they apply: a later one overrides an earlier one.
     pub(super) fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
         let prefixed = self.0.iter().filter_map(|(name, value)| {
@@ -61,7 +77,9 @@ impl Environment {
 
 impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        let ours = |name: &str| name.starts_with(PREFIX) || PLAIN_NAMES.iter().any(|(plain, _)| *plain == name);
+        let ours = |name: &str| {
+            name.starts_with(PREFIX) || name == CREDENTIALS_DIRECTORY || PLAIN_NAMES.iter().any(|(plain, _)| *plain == name)
+        };
         Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).filter(|(name, _)| ours(name)).collect())
     }
 }

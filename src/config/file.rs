@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
+
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
@@ -21,6 +23,8 @@ pub(super) struct File {
     pub networks: Networks,
     /// Who may do what.
     pub policy: Policy,
+    /// The copy of every wallet in MongoDB. Without a connection string wallets wait in the local store, where nothing is lost.
+    pub sync: WalletSync,
     /// The keys that this installation makes.
     pub keys: Keys,
     /// What goes to the journal, or to the terminal where there is no journal.
@@ -198,6 +202,38 @@ pub(super) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self { directory: "/etc/kmsignd/policy.d".to_owned() }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WalletSync {
+    /// MongoDB's connection string, `mongodb://` or `mongodb+srv://`. With a password in it, the file must not be readable for
+    /// everybody. Writes wait for a majority and its journal, whatever the string says.
+    #[schemars(with = "Option<String>")]
+    pub mongodb_uri: Option<Secret>,
+    /// A file that holds the connection string and nothing else: an absolute path, or the name of a systemd credential
+    /// (`LoadCredential=`). Not readable for everybody. Instead of `mongodb_uri`.
+    pub mongodb_uri_file: Option<String>,
+    /// The database. Unset: the one that the connection string names, else `kmsignd`.
+    pub database: Option<String>,
+    /// The collection, one document a wallet.
+    pub collection: String,
+    /// Most wallets that may wait for MongoDB. At that many no wallet is made until it takes some; signing goes on. Acts only with
+    /// a connection string.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_pending: u64,
+}
+
+impl Default for WalletSync {
+    fn default() -> Self {
+        Self {
+            mongodb_uri: None,
+            mongodb_uri_file: None,
+            database: None,
+            collection: "wallets".to_owned(),
+            max_pending: 1_000_000,
+        }
     }
 }
 

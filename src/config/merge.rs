@@ -29,6 +29,11 @@ pub(super) struct Origins {
 }
 
 impl Origins {
+    /// Whether the key's value, if it has one, is the file's.
+    pub fn is_the_file(&self, key: &str) -> bool {
+        !self.variables.contains_key(key)
+    }
+
     pub fn problem(&self, key: impl Into<String>, problem: impl Into<String>) -> Problem {
         let key = key.into();
         let origin = self.variables.get(&key).unwrap_or(&self.file).clone();
@@ -51,7 +56,8 @@ pub(super) fn merge(name: &str, text: &str, environment: &Environment) -> Result
     let mut problems = Vec::new();
     let mut builder = config::Config::builder().add_source(config::File::from_str(text, FileFormat::Toml));
     // Alone first, so that a mistake in the file is not hidden by a variable and a syntax error is the file's.
-    let file = tree(builder.clone()).map_err(|message| ConfigError::Syntax { file: name.to_owned(), message })?;
+    let file = tree(builder.clone())
+        .map_err(|message| ConfigError::Syntax { file: name.to_owned(), message: without_secrets(text, message) })?;
     check_file(&file, &known, &origins, &mut problems);
 
     for variable in environment.variables() {
@@ -74,6 +80,14 @@ pub(super) fn merge(name: &str, text: &str, environment: &Environment) -> Result
     let file: File = serde_json::from_value(tree(builder).map_err(internal)?).map_err(|e| internal(e.to_string()))?;
     let values = flatten(&serde_json::to_value(&file).map_err(|e| internal(e.to_string()))?);
     Ok(Merged { file, values, origins })
+}
+
+/// A syntax error quotes the line it is on, which may be the one with the connection string.
+fn without_secrets(text: &str, message: String) -> String {
+    if !text.contains("mongodb") {
+        return message;
+    }
+    message.lines().filter(|line| !line.contains('|')).collect::<Vec<_>>().join("\n")
 }
 
 fn tree(builder: ConfigBuilder<DefaultState>) -> Result<Value, String> {

@@ -19,6 +19,8 @@ pub enum ReadError {
     ForeignOwner { path: PathBuf, owner: u32 },
     #[error("{} can be written by others (mode {mode:04o}); take that away with: chmod {fix} {}", path.display(), path.display())]
     Writable { path: PathBuf, mode: u32, fix: &'static str },
+    #[error("{} holds a secret and can be read by everybody (mode {mode:04o}); take that away with: chmod o-r {}", path.display(), path.display())]
+    Readable { path: PathBuf, mode: u32 },
     #[error("{} is longer than {max} bytes", path.display())]
     TooLong { path: PathBuf, max: usize },
     #[error("{} is not UTF-8", path.display())]
@@ -49,6 +51,23 @@ pub fn read_trusted(path: &Path, max_bytes: usize) -> Result<String, ReadError> 
         return Err(ReadError::TooLong { path: path.to_owned(), max: max_bytes });
     }
     String::from_utf8(bytes).map_err(|_| ReadError::NotUtf8 { path: path.to_owned() })
+}
+
+/// As [`read_trusted`], for a file that not everybody may read either. Its group may: that is how root lets the daemon read it.
+pub fn read_secret(path: &Path, max_bytes: usize) -> Result<String, ReadError> {
+    let text = read_trusted(path, max_bytes)?;
+    check_unreadable(path)?;
+    Ok(text)
+}
+
+/// Refuses a file that everybody can read.
+pub fn check_unreadable(path: &Path) -> Result<(), ReadError> {
+    const OTHERS_READ: u32 = 0o004;
+    let mode = path.metadata().map_err(|source| ReadError::Io { path: path.to_owned(), source })?.mode() & 0o7777;
+    if mode & OTHERS_READ != 0 {
+        return Err(ReadError::Readable { path: path.to_owned(), mode });
+    }
+    Ok(())
 }
 
 /// Refuses a directory in which others can put files, or on the way to which others can put another directory in its place.
