@@ -21,6 +21,7 @@ mod pending_keys;
 mod requests;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
@@ -37,6 +38,7 @@ pub use self::cache::CachedWallet;
 pub use self::open::OpenError;
 pub use self::orphans::{NewOrphan, Orphan};
 pub use self::pending_keys::StuckWallet;
+pub use self::outbox::{OutboxPage, OutboxState, Refused, Rows};
 
 /// Readers kept open for reuse; more are opened under load and closed again.
 const READERS: usize = 8;
@@ -65,6 +67,8 @@ pub struct Store {
     cache: Arc<WalletCache>,
     in_flight: InFlight,
     live: Live,
+    /// Rows of the outbox at which no wallet is made.
+    max_pending: AtomicU64,
     // Held for the life of the store: no second daemon may write it.
     _lock: open::StoreLock,
 }
@@ -91,6 +95,7 @@ impl Store {
             cache,
             in_flight: InFlight::default(),
             live: Live::default(),
+            max_pending: AtomicU64::new(u64::MAX),
             _lock: lock,
         })
     }

@@ -13,7 +13,7 @@ use crate::ids::{KeyArn, Label, UserId, WalletId};
 use crate::keys::{KeySpec, PinnedKey};
 use crate::wallets::lifecycle::{Event, Status, next};
 
-const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
+pub(super) const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
                        label, created_at, updated_at, version, deletion_date";
 
 /// A wallet as the store has it.
@@ -272,7 +272,7 @@ pub(super) fn step(
     Ok(())
 }
 
-fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
+pub(super) fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
     let key_spec: KeySpec = parse("key_spec", row.get_ref(6)?.as_str().unwrap_or_default())?;
     let public_key = row.get::<_, Option<Vec<u8>>>(9)?.map(|bytes| PinnedKey::from_store(key_spec, bytes));
     Ok(Wallet {

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::StoreError;
 use super::cache::WalletCache;
@@ -41,6 +41,7 @@ pub struct Writer {
     queue: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<()>>,
     state: Arc<Mutex<State>>,
+    wallet_changed: Arc<Notify>,
 }
 
 /// What a piece of work sees: the open transaction and the head of the audit chain within it.
@@ -99,9 +100,11 @@ impl Writer {
     pub fn start(connection: Connection, head: Head, cache: Arc<WalletCache>, log: LogFolder) -> std::io::Result<Self> {
         let (queue, work) = mpsc::channel();
         let state = Arc::new(Mutex::new(State { health: Ok(()), head: head.clone() }));
-        let writing = WritingThread { connection, head, state: Arc::clone(&state), cache, log };
+        let wallet_changed = Arc::new(Notify::new());
+        let (for_writing, nudge) = (Arc::clone(&state), Arc::clone(&wallet_changed));
+        let writing = WritingThread { connection, head, state: for_writing, cache, log, wallet_changed: nudge };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writing.run(&work))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), state })
+        Ok(Self { queue: Some(queue), thread: Some(thread), state, wallet_changed })
     }
 
     /// Queues `work`. If it returns an error, all it wrote is undone and the rest of its transaction goes on.
@@ -131,6 +134,11 @@ impl Writer {
     /// Why the last transaction could not be written, if it could not.
     pub fn health(&self) -> Result<(), String> {
         lock(&self.state).health.clone()
+    }
+
+    /// Resolves when a transaction that changed a wallet has been committed since the last time it did.
+    pub async fn wallet_changed(&self) {
+        self.wallet_changed.notified().await;
     }
 
     /// The audit chain's head on disk: what a reader that starts now must find at least.
@@ -185,6 +193,7 @@ struct WritingThread {
     state: Arc<Mutex<State>>,
     cache: Arc<WalletCache>,
     log: LogFolder,
+    wallet_changed: Arc<Notify>,
 }
 
 impl WritingThread {
@@ -228,6 +237,9 @@ impl WritingThread {
         let done = confirmations.len();
         for confirm in confirmations {
             confirm(written.is_ok());
+        }
+        if written.is_ok() && !changed_wallets.is_empty() {
+            self.wallet_changed.notify_one();
         }
         done
     }

@@ -1,5 +1,7 @@
 //! The reserving transactions: what is re-checked and inserted before KMS is asked.
 
+use std::sync::atomic::Ordering;
+
 use super::in_flight::{Ending, InFlight, Sharing};
 use super::live::{Live, LiveIntent};
 use super::{CreationPermit, Judged, KeyNeed, OpenIntent, Permit, Recorded, Reserved, UsableKey};
@@ -11,7 +13,7 @@ use crate::keys::SigningPayload;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::{Pending, WriteTransaction};
-use crate::store::{Store, StoreError, audit, pending_keys, requests};
+use crate::store::{Store, StoreError, audit, outbox, pending_keys, requests};
 
 /// How a reserving transaction ended.
 pub(super) enum Reservation<T> {
@@ -65,9 +67,14 @@ impl Store {
     /// Inserts the PENDING wallet with its intent, durably, or takes up the wallet that an earlier call with the same
     /// idempotencyKey left.
     pub async fn reserve_creation(&self, judged: Judged, wallet: Wallet) -> Reserved<CreationPermit> {
+        let max_pending = self.max_pending.load(Ordering::Relaxed);
         let reserved = self
             .reserve(judged, move |reserving| match reserving.request_state()? {
                 RequestState::Fresh => {
+                    let waiting = outbox::rows(reserving.transaction.connection)?;
+                    if waiting >= max_pending {
+                        return reserving.refuse(Failure::SyncBacklog { waiting });
+                    }
                     let id = wallet.wallet_id;
                     let taken = || StoreError::Corrupt(format!("the new wallet {id} is being made already"));
                     let claim = reserving.live.claim_wallet(id).ok_or_else(taken)?;

@@ -50,6 +50,18 @@ CREATE TABLE outbox (
 ) STRICT;
 
 CREATE INDEX outbox_waiting ON outbox (position) WHERE parked IS NULL;
+CREATE INDEX outbox_parked ON outbox (position) WHERE parked IS NOT NULL;
+
+-- How many rows the outbox has, kept by the triggers: each new wallet asks, and counting would read them all.
+CREATE TABLE outbox_size (
+    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    waiting INTEGER NOT NULL CHECK (waiting >= 0)
+) STRICT;
+
+INSERT INTO outbox_size VALUES (1, 0);
+
+CREATE TRIGGER outbox_grows AFTER INSERT ON outbox BEGIN UPDATE outbox_size SET waiting = waiting + 1; END;
+CREATE TRIGGER outbox_shrinks AFTER DELETE ON outbox BEGIN UPDATE outbox_size SET waiting = waiting - 1; END;
 
 INSERT INTO outbox (wallet_id, version, since)
 SELECT wallet_id, version, updated_at FROM wallets WHERE status NOT IN ('PENDING', 'FAILED') ORDER BY wallet_id;
