@@ -29,6 +29,8 @@ pub static TASKS: &[Task] = &[
     Task { name: "probe_kms", run: |services| Box::pin(probe_kms(services)) },
     Task { name: "watch_store", run: |services| Box::pin(watch_store(services)) },
     Task { name: "fold_metrics", run: |_| Box::pin(fold_metrics()) },
+    Task { name: "outbox_to_mongo", run: |services| Box::pin(outbox_to_mongo::run(services)) },
+    Task { name: "watch_outbox", run: |services| Box::pin(watch_outbox(services)) },
     Task { name: "prune_answers", run: |services| Box::pin(prune_answers(services)) },
     Task { name: "drive_keys", run: |services| Box::pin(drive_keys::drive_keys(services)) },
     Task { name: "watch_keys", run: |services| Box::pin(watch_keys::watch_keys(services)) },
@@ -71,6 +73,36 @@ async fn watch_store(services: Arc<Services>) -> Duration {
         tracing::info!("the audit can be written again");
     }
     Duration::from_secs(2)
+}
+
+/// Keeps the outbox's metrics true, and alarms when so much waits that no wallet is made.
+async fn watch_outbox(services: Arc<Services>) -> Duration {
+    const PERIOD: Duration = Duration::from_secs(2);
+    let state = match services.store.outbox_state() {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::warn!(%error, "the outbox could not be counted");
+            return PERIOD;
+        }
+    };
+    let max_pending = services.sync.as_ref().map(|sync| sync.config.max_pending);
+    metrics::outbox(state.waiting, state.parked, state.oldest_age(services.clock.now()), max_pending);
+    if let (Some(sync), Some(max_pending)) = (&services.sync, max_pending) {
+        let (rows, was_full) = (state.rows(), sync.health().is_full);
+        let is_full = rows >= max_pending;
+        sync.update(|health| health.is_full = is_full);
+        if is_full && !was_full {
+            tracing::error!(
+                alarm = "sync_backlog",
+                rows,
+                max_pending,
+                "so many wallets wait for MongoDB that no new one is made"
+            );
+        } else if was_full && !is_full {
+            tracing::info!(rows, max_pending, "wallets are made again");
+        }
+    }
+    PERIOD
 }
 
 async fn fold_metrics() -> Duration {

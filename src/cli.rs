@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "emulator")]
+use crate::config::Secret;
 use crate::config::{Config, Environment, load_policies};
 use crate::kms::aws::Credentials;
 use crate::pipeline::Mainnet;
@@ -55,6 +57,9 @@ pub struct DevArgs {
     /// Also make wallets of main networks, whose keys then lie in the clear on this machine.
     #[arg(long)]
     pub allow_mainnet: bool,
+    /// Copy the wallets to this MongoDB, as the configuration's `[sync]` would.
+    #[arg(long, value_name = "URI", conflicts_with = "kms_only")]
+    pub mongodb_uri: Option<Secret>,
     /// Serve the embedded KMS alone, on this loopback address.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with = "demo")]
     pub kms_only: Option<std::net::SocketAddr>,
@@ -96,7 +101,9 @@ fn serve(ConfigArg { config: path }: ConfigArg) -> ExitCode {
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ (daemon::StartError::Networks(_) | daemon::StartError::Policy(_))) => fail(EX_CONFIG, &error),
+        Err(error @ (daemon::StartError::Networks(_) | daemon::StartError::Policy(_) | daemon::StartError::Sync(_))) => {
+            fail(EX_CONFIG, &error)
+        }
         Err(error) => fail(EX_UNAVAILABLE, &error),
     }
 }
@@ -110,6 +117,9 @@ fn check_config(ConfigArg { config: path }: &ConfigArg) -> ExitCode {
         Ok(networks) => networks,
         Err(error) => return fail(EX_CONFIG, &error),
     };
+    if let Err(error) = daemon::check_sync(&config) {
+        return fail(EX_CONFIG, &error);
+    }
     match load_policies(&config.policy_directory, &networks) {
         Ok(policy) => {
             for warning in policy.warnings() {

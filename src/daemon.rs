@@ -12,7 +12,7 @@ use jsonrpsee::RpcModule;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::background;
+use crate::background::{self, outbox_to_mongo};
 use crate::caller::Caller;
 use crate::chains::networks::{EvmChain, NetworkConfigError, NetworkDefaults, Networks};
 use crate::clock::{Clock, SystemClock};
@@ -54,6 +54,8 @@ pub enum StartError {
     Networks(#[from] NetworkConfigError),
     #[error(transparent)]
     Policy(#[from] PolicyDirError),
+    #[error(transparent)]
+    Sync(#[from] outbox_to_mongo::MongoError),
     #[error("[store] path: {0}")]
     StoreDirectory(#[from] ReadError),
     #[error(transparent)]
@@ -81,6 +83,7 @@ pub fn listen(config: &Config) -> Result<Listener, StartError> {
 pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let Setup { config, read_again, credentials, unlimited, mainnet } = setup;
     let networks = networks(&config)?;
+    check_sync(&config)?;
     let policy = load_policies(&config.policy_directory, &networks)?;
     for warning in policy.warnings() {
         tracing::warn!(warning, "a policy validates with a warning");
@@ -95,16 +98,28 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let (answer_retention, reconcile_grace) = (config.store.answer_retention, config.reconcile_grace);
     let deletion = DeletionRules { allowed: config.keys.allow_deletion, default_window_days: config.keys.deletion_window_days };
     let drift_checks_per_second = config.keys.drift_checks_per_second;
+    let sync = config.sync.clone();
     let reloader = Box::new(move || {
         let newer = read_again()?;
         // The networks in force stay until a restart, and policies are about those.
         networks_of(&newer)?;
+        check_sync(&newer).map_err(|error| error.to_string())?;
         let in_force = networks_of(&config)?;
         let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
         Ok((policy, config.changes(&newer)))
     });
-    let parts =
-        Parts { networks, mainnet, store, answer_retention, reconcile_grace, deletion, drift_checks_per_second, kms, clock };
+    let parts = Parts {
+        networks,
+        mainnet,
+        store,
+        answer_retention,
+        reconcile_grace,
+        deletion,
+        drift_checks_per_second,
+        kms,
+        clock,
+        sync,
+    };
     Ok(Arc::new(Services::new(parts, policy, reloader)))
 }
 
@@ -166,6 +181,11 @@ pub fn networks(config: &Config) -> Result<Networks, NetworkConfigError> {
         })
         .collect();
     Networks::new(&defaults, &chains)
+}
+
+/// Checks MongoDB's connection string, without asking anybody.
+pub fn check_sync(config: &Config) -> Result<(), outbox_to_mongo::MongoError> {
+    config.sync.as_ref().map_or(Ok(()), outbox_to_mongo::check)
 }
 
 fn networks_of(config: &Config) -> Result<Networks, String> {

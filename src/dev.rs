@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use tokio::sync::oneshot;
 
 use crate::cli::{DevArgs, EX_SOFTWARE, EX_UNAVAILABLE, fail, runtime};
-use crate::config::{Config, ConfigError, Environment, LogLevel};
+use crate::config::{Config, ConfigError, Environment, LogLevel, Secret};
 use crate::daemon::{self, Setup, StartError};
 use crate::emulator::{Emulator, EmulatorConfig};
 use crate::kms::aws::Credentials;
@@ -88,7 +88,8 @@ fn kms_only(listen: SocketAddr, directory: Option<PathBuf>) -> Result<(), DevErr
 
 fn serve(args: &DevArgs, directory: &Path) -> Result<(), DevError> {
     // The endpoint is not known before the emulator listens, and the socket is bound before any thread runs.
-    let listener = daemon::listen(&read_config(directory, "http://127.0.0.1:1")?)?;
+    let uri = args.mongodb_uri.clone();
+    let listener = daemon::listen(&read_config(directory, "http://127.0.0.1:1", uri.as_ref())?)?;
     runtime()?.block_on(async {
         let emulated = EmulatorConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -97,12 +98,14 @@ fn serve(args: &DevArgs, directory: &Path) -> Result<(), DevError> {
         };
         let emulator = Emulator::start(emulated).await.map_err(DevError::Emulator)?;
         let endpoint = emulator.endpoint_url();
-        let config = read_config(directory, &endpoint)?;
+        let config = read_config(directory, &endpoint, uri.as_ref())?;
         let (limits, socket) = (daemon::limits(&config), config.socket.path.clone());
         let read_directory = directory.to_owned();
         let setup = Setup {
             config,
-            read_again: Box::new(move || read_config(&read_directory, &endpoint).map_err(|error| error.to_string())),
+            read_again: Box::new(move || {
+                read_config(&read_directory, &endpoint, uri.as_ref()).map_err(|error| error.to_string())
+            }),
             credentials: Credentials::Emulator,
             unlimited: true,
             mainnet: if args.allow_mainnet { Mainnet::Allowed } else { Mainnet::Refused },
@@ -164,20 +167,22 @@ fn prepare(directory: &Path) -> Result<PathBuf, DevError> {
     Ok(directory)
 }
 
-/// The configuration of a development daemon. The environment may change much of it, but neither where KMS is nor that all lies in
-/// the directory: variables meant for production must not lead there.
-fn read_config(directory: &Path, endpoint: &str) -> Result<Config, ConfigError> {
+/// The configuration of a development daemon. The environment may change much of it, but neither where KMS and MongoDB are nor that
+/// all lies in the directory: variables meant for production must not lead there.
+fn read_config(directory: &Path, endpoint: &str, mongodb_uri: Option<&Secret>) -> Result<Config, ConfigError> {
     let path = |name: &str| toml_text(&directory.join(name).display().to_string());
+    let sync = mongodb_uri.map_or_else(String::new, |uri| format!("[sync]\nmongodb_uri = {}\n", toml_text(uri.expose())));
     let text = format!(
         "[socket]\npath = {}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {}\n[policy]\ndirectory = {}\n[keys]\ndeployment = \"dev\"\nreconcile_grace_seconds = 5\n\
-         [kms]\nregion = \"eu-central-1\"\nendpoint_url = {endpoint}\ntagging_endpoint_url = {endpoint}\n",
+         [kms]\nregion = \"eu-central-1\"\nendpoint_url = {endpoint}\ntagging_endpoint_url = {endpoint}\n{sync}",
         path("kmsignd.sock"),
         path("kmsignd.db"),
         path("policy.d"),
         endpoint = toml_text(endpoint),
     );
-    let environment = Environment::of_process()
-        .without(|key| key.starts_with("kms.") || ["socket.path", "store.path", "policy.directory"].contains(&key));
+    let ours = ["socket.path", "store.path", "policy.directory"];
+    let environment =
+        Environment::of_process().without(|key| key.starts_with("kms.") || key.starts_with("sync.") || ours.contains(&key));
     Config::from_toml("kmsignd dev", &text, &environment)
 }
 

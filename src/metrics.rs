@@ -21,6 +21,12 @@ const KEY_DRIVES: &str = "kmsignd_key_drives";
 const KEY_DRIVE_FAILURES: &str = "kmsignd_key_drive_failures_total";
 const KEY_DRIFT: &str = "kmsignd_key_drift";
 
+const OUTBOX_PENDING: &str = "kmsignd_outbox_pending";
+const OUTBOX_MAX_PENDING: &str = "kmsignd_outbox_max_pending";
+const OUTBOX_PARKED: &str = "kmsignd_outbox_parked";
+const OUTBOX_OLDEST_AGE: &str = "kmsignd_outbox_oldest_age_seconds";
+const OUTBOX_WRITES: &str = "kmsignd_outbox_writes_total";
+const OUTBOX_INDEX_PROBLEMS: &str = "kmsignd_outbox_index_problems";
 const PENDING: &str = "kmsignd_pending_wallets";
 const STUCK: &str = "kmsignd_stuck_wallets";
 const ORPHANS: &str = "kmsignd_orphan_keys";
@@ -60,6 +66,20 @@ pub fn install(methods: impl Iterator<Item = &'static str>) {
             Unit::Count,
             "Keys in another state in KMS than their wallets, though nothing here asked for it"
         );
+        describe_gauge!(OUTBOX_PENDING, Unit::Count, "Wallets that wait for MongoDB, without the parked ones");
+        describe_gauge!(
+            OUTBOX_MAX_PENDING,
+            Unit::Count,
+            "At so many, the parked ones included, no wallet is made; 0 without MongoDB"
+        );
+        describe_gauge!(OUTBOX_PARKED, Unit::Count, "Wallets whose documents MongoDB refuses");
+        describe_gauge!(OUTBOX_OLDEST_AGE, Unit::Seconds, "Age of the oldest wallet that waits for MongoDB");
+        describe_counter!(
+            OUTBOX_WRITES,
+            Unit::Count,
+            "Wallets that MongoDB took or refused, by result; for `failed`, attempts that came to nothing"
+        );
+        describe_gauge!(OUTBOX_INDEX_PROBLEMS, Unit::Count, "Indexes in MongoDB that are not as they should be");
         Some(handle)
     });
     let of_method = |method| {
@@ -98,11 +118,10 @@ pub(crate) fn connected(change: f64) {
     gauge!(CONNECTIONS).increment(change);
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and these are small")]
 pub(crate) fn keys(pending: u64, stuck: u64, orphans: u64) {
-    gauge!(PENDING).set(pending as f64);
-    gauge!(STUCK).set(stuck as f64);
-    gauge!(ORPHANS).set(orphans as f64);
+    gauge!(PENDING).set(as_gauge(pending));
+    gauge!(STUCK).set(as_gauge(stuck));
+    gauge!(ORPHANS).set(as_gauge(orphans));
 }
 
 pub(crate) fn kms_attempt(operation: Operation, error: Option<&AttemptError>, took: Duration) {
@@ -135,7 +154,25 @@ pub(crate) fn key_drift(count: u64) {
     gauge!(KEY_DRIFT).set(as_gauge(count));
 }
 
-/// Exact up to four thousand millions, which no store holds.
-fn as_gauge(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+
+/// How much waits for MongoDB.
+pub(crate) fn outbox(pending: u64, parked: u64, oldest_age: Duration, max_pending: Option<u64>) {
+    gauge!(OUTBOX_PENDING).set(as_gauge(pending));
+    gauge!(OUTBOX_PARKED).set(as_gauge(parked));
+    gauge!(OUTBOX_OLDEST_AGE).set(oldest_age.as_secs_f64());
+    gauge!(OUTBOX_MAX_PENDING).set(as_gauge(max_pending.unwrap_or(0)));
+}
+
+/// `result`: `acknowledged`, `newer_there`, `refused` or `failed`.
+pub(crate) fn outbox_writes(result: &'static str, wallets: usize) {
+    counter!(OUTBOX_WRITES, "result" => result).increment(u64::try_from(wallets).unwrap_or(u64::MAX));
+}
+
+pub(crate) fn outbox_index_problems(problems: usize) {
+    gauge!(OUTBOX_INDEX_PROBLEMS).set(as_gauge(u64::try_from(problems).unwrap_or(u64::MAX)));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a double, and whole numbers are exact up to 2^53")]
+fn as_gauge(number: u64) -> f64 {
+    number as f64
 }

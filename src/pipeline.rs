@@ -13,6 +13,7 @@ mod judge;
 mod key_nudges;
 mod reads;
 mod services;
+mod sync;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,6 +35,7 @@ use self::judge::Subject;
 
 pub use self::heal::Healed;
 pub use self::services::{KmsHealth, Mainnet, Parts, Reloaded, Reloader, Services};
+pub use self::sync::{SyncHealth, SyncState};
 
 /// A request from its frame to its reply.
 pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply {

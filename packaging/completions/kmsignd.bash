@@ -79,13 +79,17 @@ _kmsignd() {
             return 0
             ;;
         kmsignd__subcmd__dev)
-            opts="-h -V --dir --demo --allow-mainnet --kms-only --help --version"
+            opts="-h -V --dir --demo --allow-mainnet --mongodb-uri --kms-only --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mongodb-uri)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

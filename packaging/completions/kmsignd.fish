@@ -37,6 +37,7 @@ complete -c kmsignd -n "__fish_kmsignd_using_subcommand check-config" -l config 
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand check-config" -s V -l version -d 'Print version'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l dir -d 'Where socket, database, keys and policy are kept; made if it is not there. With --demo alone, a temporary one' -r -F
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l mongodb-uri -d 'Copy the wallets to this MongoDB, as the configuration\'s `[sync]` would' -r
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l kms-only -d 'Serve the embedded KMS alone, on this loopback address' -r
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l demo -d 'Make a wallet for each asset, sign with each, check each signature with another library, print a table, and exit'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l allow-mainnet -d 'Also make wallets of main networks, whose keys then lie in the clear on this machine'

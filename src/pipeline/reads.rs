@@ -6,15 +6,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Services;
 use super::judge::{Subject, denied};
+use super::{Services, SyncState};
 use crate::caller::Caller;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::policy::{Action, Context, Decision, Effect, EffectKind, Resource, Spend};
 use crate::rpc::{AuditQuery, Explained, Request, openrpc};
-use crate::store::AuditRow;
 use crate::store::drift::Drift;
 use crate::store::wallets::Wallet;
+use crate::store::{AuditRow, StoreError};
 use crate::transport::Readiness;
 use crate::wallets::{list, unreadable, with_facts};
 
@@ -138,6 +138,28 @@ impl Services {
             },
             "keyDrives": self.store.key_drive_summary().map_err(unreadable)?,
             "drift": self.drift(caller)?,
+            "sync": self.sync_status().map_err(unreadable)?,
+        }))
+    }
+
+    /// How wallets get to MongoDB.
+    fn sync_status(&self) -> Result<Value, StoreError> {
+        /// The oldest ones; the count beside them is of all.
+        const PARKED: u32 = 100;
+        let state = self.store.outbox_state()?;
+        let parked = self.store.parked(PARKED)?;
+        let parked: Vec<Value> =
+            parked.into_iter().map(|(wallet_id, reason)| json!({ "walletId": wallet_id, "reason": reason })).collect();
+        let health = self.sync.as_ref().map(SyncState::health);
+        Ok(json!({
+            "configured": self.sync.is_some(),
+            "pending": state.waiting,
+            "maxPending": self.sync.as_ref().map(|sync| sync.config.max_pending),
+            "oldestAgeSeconds": state.oldest_age(self.clock.now()).as_secs(),
+            "parkedCount": state.parked,
+            "parked": parked,
+            "lastError": health.as_ref().and_then(|health| health.last_error.as_ref()),
+            "indexProblems": health.as_ref().map(|health| health.index_problems.as_slice()).unwrap_or_default(),
         }))
     }
 

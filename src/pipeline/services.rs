@@ -9,13 +9,15 @@ use tokio::sync::Semaphore;
 use super::key_nudges::KeyNudges;
 use crate::chains::networks::Networks;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Change;
+use crate::config::{Change, SyncConfig};
 use crate::kms::Kms;
 use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::transport::Readiness;
 use crate::wallets::change::DeletionRules;
+
+use super::sync::SyncState;
 
 /// Reads that take milliseconds or more and run at once.
 const LONG_READS: usize = 4;
@@ -38,6 +40,8 @@ pub struct Services {
     pub key_nudges: KeyNudges,
     /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
     pub mainnet: Mainnet,
+    /// `None` where no MongoDB is configured: wallets then wait in the outbox.
+    pub sync: Option<SyncState>,
     /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
     pub(super) long_reads: Semaphore,
     policy: RwLock<Arc<Policy>>,
@@ -59,6 +63,7 @@ pub struct Parts {
     pub drift_checks_per_second: u32,
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
+    pub sync: Option<SyncConfig>,
 }
 
 /// May wallets of main networks be made?
@@ -89,9 +94,23 @@ pub enum KmsHealth {
 
 impl Services {
     pub fn new(parts: Parts, policy: Policy, reloader: Reloader) -> Self {
-        let Parts { networks, mainnet, store, answer_retention, reconcile_grace, deletion, drift_checks_per_second, kms, clock } =
-            parts;
+        let Parts {
+            networks,
+            mainnet,
+            store,
+            answer_retention,
+            reconcile_grace,
+            deletion,
+            drift_checks_per_second,
+            kms,
+            clock,
+            sync,
+        } = parts;
+        if let Some(sync) = &sync {
+            store.limit_outbox(sync.max_pending);
+        }
         Self {
+            sync: sync.map(SyncState::new),
             networks,
             mainnet,
             store,
@@ -165,6 +184,8 @@ impl Services {
             reasons.push(format!("audit: the store can't be written: {why}"));
         }
         let ready = reasons.is_empty();
+        // Nobody who signs waits for MongoDB.
+        reasons.extend(self.sync.iter().flat_map(SyncState::notes));
         // What was in force still is, so this stops nothing.
         if let Some(problem) = &*self.policy_problem.lock().unwrap_or_else(PoisonError::into_inner) {
             reasons.push(format!("reload: refused, the former configuration and policy are in force: {problem}"));

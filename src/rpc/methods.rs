@@ -131,7 +131,7 @@ result_types! {
     AuditPage r#"{"type":"object","required":["records","head"]}"#
         "`{records: [{sequence, at, kind, method, caller, walletId?, digest?, decision, requestId?, hash, ...}], head: {sequence, hash}}`";
     AuditVerdict r#"{"type":"object","required":["records","head","ok"]}"# "`{records, head, ok, firstBad?}`";
-    Status r#"{"type":"object","required":["version","ready"]}"# "`{version, uptimeSeconds, ready, reasons, kms, store, policy, wallets, keyDrives: {count, oldest, lastError}, drift: [{walletId, status, keyState, since}]}`";
+    Status r#"{"type":"object","required":["version","ready"]}"# "`{version, uptimeSeconds, ready, reasons, kms, store, policy, wallets, keyDrives: {count, oldest, lastError}, drift: [{walletId, status, keyState, since}], pending, orphans, sync}`";
     Changes r#"{"type":"object","required":["changes"]}"# "`{changes: [{key, needsRestart}], policyDigest}`";
     OpenRpc r#"{"type":"object"}"# "an OpenRPC document";
 }
@@ -439,7 +439,7 @@ pub static METHODS: &[Method] = &[
         by_position: false,
         params: &[],
         result: ResultType::Status,
-        summary: "How the daemon is: ready or why not, KMS, store, policy, wallets by state.",
+        summary: "How the daemon is: ready or why not, KMS, store, policy, wallets by state, what waits for MongoDB.",
         read: |_| Ok(Request::AdminStatus),
     },
     Method {

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Which module uses which. A new edge is a decision: add it, and say in the commit why the dependency points that way.
 const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["caller", "clock", "ids"]),
-    ("background", &["clock", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
+    ("background", &["clock", "config", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
     ("chains", &["keys"]),
     ("cli", &["config", "daemon", "dev", "kms", "log", "pipeline"]),
     ("client", &["chains", "ids", "keys", "rpc", "wallets"]),
@@ -86,6 +86,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_kms", &["kms/aws"]),
     ("aws_sdk_resourcegroupstagging", &["kms/tagging"]),
     ("aws_config", &["kms/aws", "kms/tagging"]),
+    ("mongodb::", &["background/outbox_to_mongo", "background/wallets_in_mongo"]),
     ("rusqlite", &["store"]),
     ("unsafe ", &["caller/sys"]),
     ("allow(unsafe_code", &["caller/sys"]),

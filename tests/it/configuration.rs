@@ -14,6 +14,8 @@ use kmsignd::config::{
 };
 use kmsignd::policy::PolicyError;
 
+use crate::harness::process::{Installation, kmsignd};
+
 const REGION: (&str, &str) = ("AWS_REGION", "eu-central-1");
 
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -61,6 +63,10 @@ fn from_toml_with_a_region_alone_has_the_contracts_defaults() {
     let keys = config.keys;
     assert_eq!((keys.allow_deletion, keys.deletion_window_days, keys.drift_checks_per_second), (false, 7, 5));
     assert_eq!(config.log_level, LogLevel::Info);
+    assert!(config.sync.is_none(), "wallets wait in the outbox");
+    let config = parse("[sync]\nmongodb_uri = \"mongodb://db\"", &[REGION]).unwrap();
+    let sync = config.sync.unwrap();
+    assert_eq!((sync.database, sync.collection.as_str(), sync.max_pending), (None, "wallets", 1_000_000));
 }
 
 #[test]
@@ -86,7 +92,8 @@ fn packaged_file_with_its_values_uncommented_loads() {
     let text: String = packaged_file()
         .lines()
         .map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line))
-        .filter(|line| !line.starts_with("key_policy_file"))
+        // A file that is not there, and a second source of the connection string.
+        .filter(|line| !line.starts_with("key_policy_file") && !line.starts_with("mongodb_uri_file"))
         .map(|line| format!("{line}\n"))
         .collect();
     let config = parse(&text, &[]).unwrap();
@@ -201,6 +208,15 @@ fn from_toml_with_a_bad_value_names_its_key_and_what_is_accepted() {
         ),
         ("[kms]\nkey_policy_file = \"/nowhere/at/all\"", "kms.key_policy_file names a file that was refused: /nowhere/at/all"),
         ("[keys]\ndeployment = \"a b\"", "keys.deployment may only contain"),
+        ("[sync]\ncollection = \"system.users\"", "sync.collection must be 1 to 63 bytes without $"),
+        ("[sync]\ndatabase = \"a.b\"", "sync.database must be 1 to 63 bytes without any of"),
+        ("[sync]\nmax_pending = 0", "sync.max_pending must be a whole number from 1 to 1000000000"),
+        ("[sync]\nmongodb_uri_file = \"a/b\"", "sync.mongodb_uri_file must be an absolute path, or the bare name of"),
+        ("[sync]\nmongodb_uri_file = \"a\"", "sync.mongodb_uri_file is a bare name, but systemd gave no credentials"),
+        (
+            "[sync]\nmongodb_uri_file = \"/nowhere/at/all\"",
+            "sync.mongodb_uri_file names a file that was refused: /nowhere/at/all",
+        ),
         ("[log]\nlevel = \"loud\"", "log.level must be one of error, warn, info, debug, trace"),
         ("socket = 1", "socket is a section: write [socket]"),
         ("[networks]\nevm_chains = 1", "networks.evm_chains must be an array of tables"),
@@ -391,4 +407,89 @@ fn load_policies_that_name_no_asset_or_network_of_ours_are_refused_with_what_to_
     let text = "forbid (principal, action, resource in Asset::\"BNB\"); forbid (principal, action, resource in Network::\"BTC/testnet\");";
     fs::write(directory.path().join("mine.cedar"), text).unwrap();
     assert_eq!(load_policies(directory.path(), &networks()).unwrap().len(), 2);
+}
+
+const URI: &str = "mongodb://kmsignd:hunter2@db.example.com/exchange";
+
+#[test]
+fn connection_string_comes_from_the_file_a_variable_or_a_credential_and_from_one_of_them() {
+    let exposed = |config: Config| config.sync.unwrap().mongodb_uri.expose().to_owned();
+    let inline = format!("[sync]\nmongodb_uri = {URI:?}\n");
+    assert_eq!(exposed(parse(&inline, &[REGION]).unwrap()), URI);
+    assert_eq!(exposed(parse("", &[REGION, ("KMSIGND__SYNC__MONGODB_URI", URI)]).unwrap()), URI);
+
+    let (directory, path) = directory_with("mongodb-uri", format!("{URI}\n").as_bytes());
+    let by_path = format!("[sync]\nmongodb_uri_file = {path:?}\n");
+    assert_eq!(exposed(parse(&by_path, &[REGION]).unwrap()), URI, "without its newline");
+    let credentials = directory.path().to_str().unwrap();
+    let by_name = "[sync]\nmongodb_uri_file = \"mongodb-uri\"\n";
+    assert_eq!(exposed(parse(by_name, &[REGION, ("CREDENTIALS_DIRECTORY", credentials)]).unwrap()), URI);
+
+    let both = refusal(&by_path, &[("KMSIGND__SYNC__MONGODB_URI", URI)]);
+    assert!(both.contains("sync.mongodb_uri is set, and sync.mongodb_uri_file too"), "{both}");
+    for mode in [0o604, 0o644] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        assert!(refusal(&by_path, &[]).contains("can be read by everybody"), "{mode:o}");
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    parse(&by_path, &[REGION]).unwrap();
+}
+
+#[test]
+fn configuration_with_a_password_must_not_be_readable_for_everybody() {
+    let environment: Environment = [REGION].into_iter().collect();
+    let (_directory, path) = directory_with("kmsignd.toml", format!("[sync]\nmongodb_uri = {URI:?}\n").as_bytes());
+    Config::load(&path, &environment).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let error = Config::load(&path, &environment).unwrap_err();
+    assert!(matches!(&error, ConfigError::Read(ReadError::Readable { .. })), "{error}");
+    write(&path, b"[sync]\nmongodb_uri = \"mongodb://db.example.com\"\n");
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    Config::load(&path, &environment).expect("no password, no secret");
+}
+
+#[test]
+fn connection_string_is_in_nothing_that_can_be_shown() {
+    let environment: Environment = [REGION, ("KMSIGND__SYNC__MONGODB_URI", URI)].into_iter().collect();
+    let config = Config::from_toml("kmsignd.toml", "", &environment).unwrap();
+    let newer = parse(&format!("[sync]\nmongodb_uri = \"{URI}?w=1\"\n"), &[REGION]).unwrap();
+    let changes = config.changes(&newer);
+    assert_eq!(changes, [Change { key: "sync.mongodb_uri".to_owned(), needs_restart: true }], "but that it changed is told");
+    let mut told = vec![format!("{config:?} {environment:?} {changes:?}")];
+    for text in [
+        format!("[sync]\nmongodb_uri = \"{URI}\n"),
+        format!("[sync]\nmongodb_uri = '''\n{URI}\n"),
+        format!("[sync]\nmongodb_uri = {URI}\n"),
+        format!("[sync]\nmongodb_uri = [\"{URI}\"]\n"),
+        format!("[sync]\nmongodb_urii = \"{URI}\"\n"),
+        format!("[sync]\nmongodb_uri = \"{URI}\"\nmongodb_uri = \"{URI}\"\n"),
+        format!("[sync]\nmongodb_uri = \"{URI}\" x\n"),
+        format!("[sync]\nmongodb_uri = \"{URI}\"\nmongodb_uri_file = \"/nowhere\"\n"),
+    ] {
+        let error = parse(&text, &[REGION]).unwrap_err();
+        told.push(format!("{error} {error:?}"));
+    }
+    for text in told {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn start_with_a_bad_connection_string_exits_with_78_and_names_the_key_alone() {
+    let installation = Installation::new("http://127.0.0.1:1");
+    for bad in [
+        "mongodb://kmsignd:hun/ter2@db",
+        "postgres://kmsignd:hunter2@db",
+        "mongodb://kmsignd:hunter2@db/?maxPoolSize=hunter2",
+        "",
+    ] {
+        let config = installation.path("kmsignd.toml");
+        for arguments in [["serve", "--config"], ["check-config", "--config"]] {
+            let mut command = kmsignd();
+            command.args(arguments).arg(&config).env("AWS_REGION", REGION.1).env("KMSIGND__SYNC__MONGODB_URI", bad);
+            let (code, said) = installation.refusal_of(command);
+            assert_eq!(code, Some(78), "{said}");
+            assert!(said.contains("[sync] mongodb_uri") && !said.contains("ter2"), "{said}");
+        }
+    }
 }
