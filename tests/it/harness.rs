@@ -3,6 +3,8 @@
 //! Test code is blocking and stands outside: it sees the socket, KMS's log and the database file.
 
 pub mod caller;
+pub mod fake_mongo;
+pub mod mongo;
 pub mod process;
 pub mod proxy;
 pub mod users;

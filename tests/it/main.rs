@@ -29,6 +29,8 @@ mod key_states;
 mod kms_conformance;
 mod kms_emulator;
 mod lifecycle;
+mod mongo_answers;
+mod mongodb;
 mod policy;
 mod policy_roles;
 mod reads;
