@@ -37,8 +37,8 @@ pub use self::audit::{AuditPage, AuditRow};
 pub use self::cache::CachedWallet;
 pub use self::open::OpenError;
 pub use self::orphans::{NewOrphan, Orphan};
-pub use self::pending_keys::StuckWallet;
 pub use self::outbox::{OutboxPage, OutboxState, Refused, Rows};
+pub use self::pending_keys::StuckWallet;
 
 /// Readers kept open for reuse; more are opened under load and closed again.
 const READERS: usize = 8;
