@@ -154,7 +154,6 @@ pub(crate) fn key_drift(count: u64) {
     gauge!(KEY_DRIFT).set(as_gauge(count));
 }
 
-
 /// How much waits for MongoDB.
 pub(crate) fn outbox(pending: u64, parked: u64, oldest_age: Duration, max_pending: Option<u64>) {
     gauge!(OUTBOX_PENDING).set(as_gauge(pending));
