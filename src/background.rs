@@ -128,7 +128,7 @@ async fn sweep_unfinished(services: Arc<Services>) -> Duration {
     match services.store.sweep_unfinished().await {
         Ok(0) => {}
         Ok(swept) => {
-            tracing::warn!(swept, "calls ended without an outcome: a signature or a key may exist, and nothing was released")
+            tracing::warn!(swept, "calls ended without an outcome: a signature or a key may exist, and nothing was released");
         }
         Err(error) => tracing::warn!(%error, "open intents could not be swept"),
     }
@@ -151,7 +151,7 @@ async fn find_orphans(services: Arc<Services>) -> Duration {
     match services.find_orphans().await {
         Ok(0) => {}
         Ok(new) => {
-            tracing::error!(alarm = "orphan_key", new, "keys of this deployment belong to no wallet: see `kmsign key orphans`")
+            tracing::error!(alarm = "orphan_key", new, "keys of this deployment belong to no wallet: see `kmsign key orphans`");
         }
         Err(why) => tracing::warn!(why, "keys without a wallet could not be looked for"),
     }

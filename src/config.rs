@@ -230,7 +230,7 @@ impl Config {
             kms: kms?,
             networks: NetworksConfig { utxo: networks.utxo, evm: networks.evm, evm_chains: networks.evm_chains },
             policy_directory: policy_directory?,
-            sync: sync?,
+            sync: sync.ok()?,
             deployment: deployment?,
             reconcile_grace: Duration::from_secs(keys.reconcile_grace_seconds),
             keys: KeysConfig {
@@ -339,7 +339,7 @@ impl Check<'_> {
         })
     }
 
-    fn sync(&mut self, sync: file::WalletSync, environment: &Environment) -> Option<Option<SyncConfig>> {
+    fn sync(&mut self, sync: file::WalletSync, environment: &Environment) -> Result<Option<SyncConfig>, Refused> {
         /// MongoDB's own limits for names.
         const MAX_NAME_BYTES: usize = 63;
         const NOT_IN_DATABASE: &[char] = &['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0'];
@@ -355,15 +355,15 @@ impl Check<'_> {
             self.refuse("sync.collection", "must be 1 to 63 bytes without $, and must not start with system.");
         }
         let mongodb_uri = match (mongodb_uri, mongodb_uri_file) {
-            (None, None) => return Some(None),
+            (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 self.refuse("sync.mongodb_uri", "is set, and sync.mongodb_uri_file too; keep one of them");
-                return None;
+                return Err(Refused);
             }
             (Some(uri), None) => uri,
-            (None, Some(name)) => self.uri_file(&name, environment)?,
+            (None, Some(name)) => self.uri_file(&name, environment).ok_or(Refused)?,
         };
-        Some(Some(SyncConfig { mongodb_uri, database, collection, max_pending }))
+        Ok(Some(SyncConfig { mongodb_uri, database, collection, max_pending }))
     }
 
     /// Reads the file with the connection string: by its path, or by its name among the unit's credentials.
@@ -406,6 +406,9 @@ impl Check<'_> {
         Some(text)
     }
 }
+
+/// What is wrong with a section is among the problems.
+struct Refused;
 
 /// Plain HTTP lets anybody on the way read and answer requests, so it stays on this machine.
 fn is_endpoint(url: &str) -> bool {

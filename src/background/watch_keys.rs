@@ -147,7 +147,7 @@ impl Watch {
         let settled = age(watched.updated_at, now);
         if settled < SETTLING {
             if let Some(look) = look {
-                self.looks.insert(id, Look { at: Instant::now() + (SETTLING - settled), ..look });
+                self.looks.insert(id, Look { at: Instant::now() + SETTLING.saturating_sub(settled), ..look });
             }
             return Ok(());
         }
