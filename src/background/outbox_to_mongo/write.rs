@@ -292,14 +292,12 @@ fn update(collection: &str, wallets: &[Wallet]) -> Document {
     }
 }
 
-/// Matches an older document or none. Beside a newer one it would insert a second, which the unique index refuses.
+/// Matches a document that is older, or has no number for its version, or none at all. Beside a newer one it would insert a
+/// second, which the unique index refuses.
 fn upsert(wallet: &Wallet) -> Document {
     let version = signed(wallet.version);
     doc! {
-        "q": {
-            "providerId": wallet.wallet_id.to_string(),
-            "$or": [{ "version": { "$lt": version } }, { "version": { "$exists": false } }],
-        },
+        "q": { "providerId": wallet.wallet_id.to_string(), "version": { "$not": { "$gte": version } } },
         "u": { "$set": {
             "userId": wallet.user_id.as_str(),
             "address": &wallet.address,

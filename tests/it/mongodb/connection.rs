@@ -55,4 +55,9 @@ fn development_daemon_copies_to_the_mongodb_it_is_told() {
     let wallet = caller.ok("wallet_create", json!({ "userId": "user123", "asset": "ETH" }));
     mongo.wait_for(wallet["walletId"].as_str().unwrap(), 2);
     assert_eq!(mongo.find(doc! {}).len(), 1);
+    let taken = "kmsignd_outbox_writes_total{result=\"acknowledged\"} 1";
+    wait_until("the metrics tell", || {
+        let (_, metrics) = process.get("/metrics");
+        metrics.contains(taken) && metrics.contains("kmsignd_outbox_pending 0") && metrics.contains("kmsignd_outbox_parked 0")
+    });
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Way, text};
 use crate::harness::mongo::{Mongo, insert_waiting, provider_id};
+use crate::harness::proxy::{Fault, Kind};
 use crate::harness::wait_until;
 
 #[test]
@@ -62,9 +63,15 @@ fn older_version_never_takes_the_place_of_a_newer_one_in_mongodb() {
     way.mongo.insert(doc! { "providerId": &newer, "kmsKeyId": "its own", "version": 9_i64, "status": "DISABLED" });
     way.mongo.insert(doc! { "providerId": &equal, "kmsKeyId": "its own too", "version": 2_i64, "status": "theirs" });
     way.mongo.insert(doc! { "providerId": &without, "userId": "from before kmsignd", "more": 1 });
+    let (null, text) = (way.wallet_before(), way.wallet_before());
+    way.mongo.insert(doc! { "providerId": &null, "kmsKeyId": "null", "version": Bson::Null });
+    way.mongo.insert(doc! { "providerId": &text, "kmsKeyId": "text", "version": "nine" });
     way.daemon.start_again();
     way.wait_until_drained();
     assert_eq!(way.sync()["parked"], json!([]));
+    for id in [&null, &text] {
+        assert_eq!(way.mongo.wait_for(id, 2).get_str("userId").unwrap(), "user123");
+    }
     let found = way.mongo.wait_for(&newer, 9);
     assert_eq!((found.get_str("status").unwrap(), found.contains_key("userId")), ("DISABLED", false), "{found}");
     assert_eq!(way.mongo.wait_for(&equal, 2).get_str("status").unwrap(), "theirs");
@@ -74,7 +81,7 @@ fn older_version_never_takes_the_place_of_a_newer_one_in_mongodb() {
         ("user123", 1),
         "its other members stay: {found}"
     );
-    assert_eq!(way.mongo.count(), 3);
+    assert_eq!(way.mongo.count(), 5);
 }
 
 #[test]
@@ -99,13 +106,20 @@ fn older_version_makes_no_second_mongodb_document_where_the_unique_index_can_not
 
 /// Three wallets of a daemon that never met its MongoDB, and is stopped.
 fn seed_three(way: &mut Way) -> (String, String, String) {
-    way.proxy.set(crate::harness::proxy::Fault::new(crate::harness::proxy::Kind::Refuse));
-    way.daemon.start_again();
-    let ids = [0; 3].map(|_| way.wallet().0);
-    way.daemon.stop();
-    way.proxy.heal();
-    let [first, second, third] = ids;
+    let [first, second, third] = [0; 3].map(|_| way.wallet_before());
     (first, second, third)
+}
+
+impl Way {
+    /// A wallet that is made while MongoDB is away. The daemon is stopped before and after.
+    fn wallet_before(&mut self) -> String {
+        self.proxy.set(Fault::new(Kind::Refuse));
+        self.daemon.start_again();
+        let (id, _) = self.wallet();
+        self.daemon.stop();
+        self.proxy.heal();
+        id
+    }
 }
 
 #[test]
