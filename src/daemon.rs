@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::chains::networks::{EvmChain, NetworkConfigError, NetworkDefaults, Networks};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, PolicyDirError, ReadError, check_directory, load_policies};
+use crate::crash_points::{self, CrashPoint};
 use crate::kms::aws::{AwsKms, AwsSettings, Credentials};
 use crate::kms::{Kms, KmsLimits};
 use crate::metrics;
@@ -94,6 +95,7 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     // Proves that the audit can be written before anyone is served.
     let start = format!("kmsignd {} started with policy {}", env!("CARGO_PKG_VERSION"), policy.digest());
     store.record_daemon(start).await.map_err(StartError::Audit)?;
+    crash_points::reach(CrashPoint::StartRecorded);
     let kms = kms(&config, credentials, unlimited).await;
     let (answer_retention, reconcile_grace) = (config.store.answer_retention, config.reconcile_grace);
     let deletion = DeletionRules { allowed: config.keys.allow_deletion, default_window_days: config.keys.deletion_window_days };

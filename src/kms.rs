@@ -17,6 +17,7 @@ use async_trait::async_trait;
 
 use self::governor::Governor;
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::{Deployment, KeyArn, Region, WalletId};
 use crate::keys::{KeySpec, PublicKey, SigningPayload};
 use crate::outcome::Failure;
@@ -215,6 +216,22 @@ impl Operation {
         match self {
             Self::GetResources => "tag",
             _ => "kms",
+        }
+    }
+
+    /// The points around each of its attempts.
+    const fn crash_points(self) -> (CrashPoint, CrashPoint) {
+        match self {
+            Self::CreateKey => (CrashPoint::BeforeCreateKey, CrashPoint::AfterCreateKey),
+            Self::GetPublicKey | Self::GetPublicKeyOfNewKey => (CrashPoint::BeforeGetPublicKey, CrashPoint::AfterGetPublicKey),
+            Self::DescribeKey => (CrashPoint::BeforeDescribeKey, CrashPoint::AfterDescribeKey),
+            Self::ListResourceTags => (CrashPoint::BeforeListResourceTags, CrashPoint::AfterListResourceTags),
+            Self::GetResources => (CrashPoint::BeforeGetResources, CrashPoint::AfterGetResources),
+            Self::Probe => (CrashPoint::BeforeProbe, CrashPoint::AfterProbe),
+            Self::Sign => (CrashPoint::BeforeSign, CrashPoint::AfterSign),
+            Self::EnableKey | Self::DisableKey | Self::ScheduleKeyDeletion | Self::CancelKeyDeletion => {
+                (CrashPoint::BeforeChangeKey, CrashPoint::AfterChangeKey)
+            }
         }
     }
 
@@ -505,10 +522,12 @@ impl Kms {
             if !self.governor.turn(operation, deadline).await {
                 return Answered { result: fail(AttemptError::Throttled), request_ids };
             }
+            crash_points::reach(operation.crash_points().0);
             let started = Instant::now();
             let Attempt { request_id, result } = tokio::time::timeout_at(deadline.into(), attempt())
                 .await
                 .unwrap_or(Attempt { request_id: None, result: Err(AttemptError::Lost) });
+            crash_points::reach(operation.crash_points().1);
             crate::metrics::kms_attempt(operation, result.as_ref().err(), started.elapsed());
             request_ids.extend(request_id);
             let error = match result {

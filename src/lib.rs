@@ -32,6 +32,7 @@ pub mod audit;
 pub mod store;
 pub mod metrics;
 pub mod log;
+pub mod crash_points;
 
 // What runs beside it.
 pub mod client;

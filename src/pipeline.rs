@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::caller::Caller;
+use crate::crash_points::{self, CrashPoint};
 use crate::kms::{Answered, AttemptError, KmsError};
 use crate::metrics;
 use crate::outcome::{Answer, Failure, Outcome};
@@ -45,6 +46,7 @@ pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply
         Err(failure) => Recorded::unreadable(failure),
     };
     metrics::request(method, recorded.outcome(), started.elapsed());
+    crash_points::reach(CrashPoint::BeforeReply);
     rpc::reply(recorded)
 }
 
@@ -104,6 +106,7 @@ impl Services {
         let outcome = result
             .map_err(|error| self.why_unsigned(wallet, error))
             .and_then(|raw| verify::verify(raw, &key).map_err(verify::alarm))
+            .inspect(|_| crash_points::reach(CrashPoint::SignatureVerified))
             .and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
         self.store.record_signing(open, outcome, lost, request_ids).await
     }

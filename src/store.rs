@@ -32,6 +32,7 @@ use self::log_folder::LogFolder;
 use self::writer::Writer;
 use crate::audit::hash_chain::Head;
 use crate::clock::{Clock, Timestamp};
+use crate::crash_points::{self, CrashPoint};
 
 pub use self::audit::{AuditPage, AuditRow};
 pub use self::cache::CachedWallet;
@@ -112,6 +113,7 @@ impl Store {
         loop {
             let part =
                 self.writer.submit(move |transaction| requests::prune(transaction.connection, before, PART)).durable().await?;
+            crash_points::reach(CrashPoint::AnswersPruned);
             pruned = pruned.saturating_add(part);
             if part < PART {
                 return Ok(pruned);

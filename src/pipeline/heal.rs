@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Services;
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::{KeyArn, WalletId};
 use crate::kms::{Answered, FoundKey, KmsError, TaggedKey, WALLET_ID_TAG};
 use crate::outcome::Failure;
@@ -50,6 +51,7 @@ impl Services {
         result
             .map_err(KmsError::into_failure)
             .and_then(|public_key| create::prove(&self.networks, permit.wallet(), key.clone(), public_key, self.clock.now()))
+            .inspect(|_| crash_points::reach(CrashPoint::KeyProven))
             .map_err(|failure| {
                 let fate = self.fate_of_unproven(permit, key, &failure);
                 CreationFailure { failure, fate }
@@ -241,6 +243,7 @@ impl Services {
         });
         let (arn, text) = (found.arn.clone(), reason.clone());
         let new = self.store.note_orphan(NewOrphan { key: found.arn, wallet_id, reason, evidence: evidence.to_string() }).await?;
+        crash_points::reach(CrashPoint::OrphanListed);
         if new {
             tracing::error!(alarm = "orphan_key", key = %arn, reason = text, "a key of this deployment belongs to no wallet");
         }

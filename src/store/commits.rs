@@ -27,6 +27,7 @@ use crate::audit::hash_chain::Head;
 use crate::audit::record::{CallerFacts, DecisionFacts, Facts, Kind, Record};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::{KeyArn, OnBehalfOf, RequestId, WalletId};
 use crate::keys::{PinnedKey, SigningPayload};
 use crate::outcome::{Failure, Outcome};
@@ -227,6 +228,12 @@ impl Judged {
 impl Recorded {
     const fn committed(outcome: Outcome) -> Self {
         Self { outcome, durability: Durability::Committed }
+    }
+
+    /// The end of a call whose record stands alone: a repeat, a refusal, a denial.
+    fn ended(outcome: Outcome) -> Self {
+        crash_points::reach(CrashPoint::EndDurable);
+        Self::committed(outcome)
     }
 
     /// The end of a read that the policy allows. Any other decision ends as a defect: its record is missing.

@@ -19,6 +19,7 @@ use super::StoreError;
 use super::cache::WalletCache;
 use super::log_folder::LogFolder;
 use crate::audit::hash_chain::Head;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::WalletId;
 
 /// Work that one transaction takes at most, so that a long queue cannot hold the first caller's answer for ever.
@@ -270,7 +271,9 @@ impl WritingThread {
             }
             *next = if confirmations.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
         }
+        crash_points::reach(CrashPoint::BeforeCommit);
         transaction.commit()?;
+        crash_points::reach(CrashPoint::AfterCommit);
         Ok(Wrote(wrote))
     }
 }

@@ -6,6 +6,7 @@ use super::reserve::creation_permit;
 use super::{CreationFailure, CreationPermit, KeyFate, KeyNeed, KmsRequestIds, ProvenWallet};
 use crate::audit::record::{Facts, Kind, Record};
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::WalletId;
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::WriteTransaction;
@@ -42,6 +43,7 @@ impl Store {
             })
             .durable()
             .await?;
+        crash_points::reach(CrashPoint::SecondCreationDurable);
         permit.need = KeyNeed::Make { creations };
         Ok(())
     }
@@ -65,7 +67,9 @@ impl Store {
             let facts = about(&wallet, "the wallet was brought to its key after its creation was cut off".to_owned());
             append_daemon(transaction, now, facts, &kms_request_ids)
         });
+        crash_points::reach(CrashPoint::AdoptionQueued);
         healed.durable().await?;
+        crash_points::reach(CrashPoint::AdoptionDurable);
         drop(permit);
         Ok(())
     }
@@ -116,6 +120,7 @@ impl Store {
                 Ok(left.len())
             });
             let part = part.durable().await?;
+            crash_points::reach(CrashPoint::IntentsSwept);
             swept = swept.saturating_add(part);
             if part < usize::try_from(SWEEP_PART).unwrap_or(usize::MAX) {
                 return Ok(swept);

@@ -4,6 +4,7 @@ use super::{CreationPermit, Judged, OpenIntent, Recorded, append_daemon};
 use crate::audit::record::{Facts, Kind, Record};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::{KeyArn, WalletId};
 use crate::outcome::{Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
@@ -134,15 +135,12 @@ impl Store {
     pub(super) async fn record_end(&self, judged: Judged, kind: Kind, outcome: Outcome) -> Recorded {
         let now = self.clock.now();
         let word = outcome.as_ref().err().map_or("success", Failure::kind);
-        let written = self
-            .writer
-            .submit(move |transaction| {
-                audit::append(transaction, |sequence| judged.record(sequence, now, kind, None, Some(word)))
-            })
-            .durable()
-            .await;
-        match written {
-            Ok(_) => Recorded::committed(outcome),
+        let written = self.writer.submit(move |transaction| {
+            audit::append(transaction, |sequence| judged.record(sequence, now, kind, None, Some(word)))
+        });
+        crash_points::reach(CrashPoint::EndQueued);
+        match written.durable().await {
+            Ok(_) => Recorded::ended(outcome),
             Err(error) => Recorded::withheld(&error),
         }
     }
@@ -207,14 +205,19 @@ impl Store {
             })?;
             Ok(outcome)
         });
+        crash_points::reach(CrashPoint::OutcomeQueued);
         let recorded = async {
             if let Some(durable) = durable {
                 durable.wait().await?;
+                crash_points::reach(CrashPoint::IntentDurable);
             }
             pending.durable().await
         };
         let recorded = match recorded.await {
-            Ok(outcome) => Recorded::committed(outcome),
+            Ok(outcome) => {
+                crash_points::reach(CrashPoint::OutcomeDurable);
+                Recorded::committed(outcome)
+            }
             Err(error) => Recorded::withheld(&error),
         };
         if let Some(sharing) = sharing {

@@ -8,6 +8,7 @@ use super::{CreationPermit, Judged, KeyNeed, OpenIntent, Permit, Recorded, Reser
 use crate::audit::hash_chain::Head;
 use crate::audit::record::Kind;
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::WalletId;
 use crate::keys::SigningPayload;
 use crate::outcome::{Answer, Failure, Outcome};
@@ -125,12 +126,16 @@ impl Store {
         let (result, durable) = pending.early().await;
         match result {
             Ok((judged, Reservation::Opened { permit, wallet_id, intent, live, sharing })) => {
+                crash_points::reach(CrashPoint::IntentQueued);
                 Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), _live: live, sharing })
             }
-            Ok((_, Reservation::Ended(outcome))) => Reserved::Settled(match durable.wait().await {
-                Ok(()) => Recorded::committed(outcome),
-                Err(error) => Recorded::withheld(&error),
-            }),
+            Ok((_, Reservation::Ended(outcome))) => {
+                crash_points::reach(CrashPoint::EndQueued);
+                Reserved::Settled(match durable.wait().await {
+                    Ok(()) => Recorded::ended(outcome),
+                    Err(error) => Recorded::withheld(&error),
+                })
+            }
             Ok((judged, Reservation::Wait(ending))) => Reserved::Settled(self.repeat_running(judged, ending).await),
             Err(error) => Reserved::Settled(Recorded::withheld(&error)),
         }
@@ -155,7 +160,13 @@ impl OpenIntent {
     /// Waits until the intent is on disk.
     pub(super) async fn durable(mut self) -> Result<Self, Recorded> {
         match self.durable.take() {
-            Some(durable) => durable.wait().await.map(|()| self).map_err(|error| Recorded::withheld(&error)),
+            Some(durable) => match durable.wait().await {
+                Ok(()) => {
+                    crash_points::reach(CrashPoint::IntentDurable);
+                    Ok(self)
+                }
+                Err(error) => Err(Recorded::withheld(&error)),
+            },
             None => Ok(self),
         }
     }
