@@ -4,9 +4,12 @@
 
 pub mod caller;
 pub mod fake_mongo;
+pub mod journal;
 pub mod mongo;
 pub mod process;
+pub mod promises;
 pub mod proxy;
+pub mod scene;
 pub mod users;
 
 use std::fs::{self, DirBuilder};

@@ -72,6 +72,18 @@ impl Installation {
         Process::start(command, self.path("kmsignd.sock"), self.path("log"))
     }
 
+    /// Starts one that may die before it serves.
+    pub fn start_or_end(&self, command: Command) -> Process {
+        let mut process = self.spawn(command);
+        wait_until("it serves or ends", || process.ended().is_some() || process.serves().is_ok());
+        process
+    }
+
+    /// Starts one and waits for nothing.
+    pub fn spawn(&self, command: Command) -> Process {
+        Process::spawn(command, self.path("kmsignd.sock"), self.path("log"))
+    }
+
     /// Runs one that must not start; gives its exit code and what it said.
     pub fn refusal(&self) -> (Option<i32>, String) {
         self.refusal_of(self.command())
@@ -111,7 +123,7 @@ impl Process {
         Self { child, socket, log }
     }
 
-    fn serves(&self) -> io::Result<()> {
+    pub fn serves(&self) -> io::Result<()> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(Duration::from_millis(200)))?;
         stream.write_all(b"[]")?;
@@ -137,6 +149,11 @@ impl Process {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Waits for its end.

@@ -1,0 +1,244 @@
+//! Kills the daemon at every crash point in turn, starts it again, repeats every call that was under way, and holds what is
+//! left to the promises (harness/promises.rs).
+//!
+//! A case is a scenario and a point on its way. A point that its scenario does not reach is a failure, and so is a point that
+//! no scenario has. SIGKILL keeps what the kernel has; that a commit outlives the machine's power is SQLite's `synchronous=FULL`.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread;
+
+use kmsignd::crash_points::CrashPoint::{self, *};
+use kmsignd::emulator::{Fault, Operation};
+use nix::libc::SIGKILL;
+use serde_json::{Value, json};
+
+use crate::harness::journal::Call;
+use crate::harness::promises::check_promises;
+use crate::harness::scene::{Scene, TRIES};
+use crate::signing::digest;
+
+/// Most of a case is waiting, for a disk or for a process.
+const AT_ONCE: usize = 4;
+
+/// What an armed daemon is given to do.
+struct Scenario {
+    name: &'static str,
+    /// Sets the scene with a daemon that nothing happens to, and leaves it killed. Gives the calls for the armed one, which may
+    /// be none: the daemon has work of its own too.
+    prepare: fn(&mut Scene) -> Vec<Call>,
+    /// Each point on the way, and the how manieth reach of it is meant.
+    points: &'static [(CrashPoint, u32)],
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "create",
+        prepare: |_| vec![creation("k")],
+        points: &[
+            (StartRecorded, 1),
+            (BeforeProbe, 1),
+            (AfterProbe, 1),
+            (IntentQueued, 1),
+            (IntentDurable, 1),
+            (BeforeCreateKey, 1),
+            (AfterCreateKey, 1),
+            (BeforeGetPublicKey, 1),
+            (AfterGetPublicKey, 1),
+            (KeyProven, 1),
+            (OutcomeQueued, 1),
+            (OutcomeDurable, 1),
+            (BeforeReply, 1),
+        ],
+    },
+    Scenario {
+        name: "create while KMS throttles",
+        prepare: |scene| {
+            scene.fault(Operation::CreateKey, Fault::Throttle, 1);
+            vec![creation("k")]
+        },
+        points: &[(BeforeCreateKey, 2), (AfterCreateKey, 2)],
+    },
+    Scenario {
+        name: "create a key as the exchange calls it",
+        prepare: |_| vec![Call::new("kms_createKey", json!({ "userId": "user123", "asset": "ETH", "requestId": "k" }))],
+        points: &[(AfterCreateKey, 1), (OutcomeDurable, 1)],
+    },
+    Scenario {
+        name: "sign",
+        prepare: |scene| vec![signing(&wallet(scene), 1)],
+        points: &[
+            (IntentQueued, 1),
+            (BeforeSign, 1),
+            (AfterSign, 1),
+            (SignatureVerified, 1),
+            (OutcomeQueued, 1),
+            (IntentDurable, 1),
+            (OutcomeDurable, 1),
+            (BeforeReply, 1),
+        ],
+    },
+    Scenario {
+        name: "sign while KMS's answer is lost",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            scene.fault(Operation::Sign, Fault::CloseAfter, 1);
+            vec![signing(&wallet, 1)]
+        },
+        points: &[(AfterSign, 1), (BeforeSign, 2), (AfterSign, 2)],
+    },
+    Scenario {
+        name: "verify a wallet",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            vec![Call::new("wallet_verify", json!({ "walletId": wallet["walletId"], "requestId": "v" }))]
+        },
+        points: &[(BeforeDescribeKey, 1), (AfterDescribeKey, 1), (BeforeGetPublicKey, 1), (AfterSign, 1), (OutcomeDurable, 1)],
+    },
+    Scenario {
+        name: "repeat an answered call",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            scene.start();
+            scene.settle(&signing(&wallet, 1)).unwrap();
+            scene.kill();
+            vec![signing(&wallet, 1)]
+        },
+        points: &[(EndQueued, 1), (EndDurable, 1), (BeforeReply, 1)],
+    },
+    Scenario {
+        name: "refuse",
+        prepare: |scene| {
+            let key = wallet(scene)["kmsKeyId"].as_str().unwrap().replace("key/", "key/ffff");
+            let params = json!({ "keyId": key, "transactionHash": digest(1), "requestId": "unknown" });
+            vec![Call::new("kms_signTransactionHash", params)]
+        },
+        points: &[(EndQueued, 1), (EndDurable, 1)],
+    },
+    Scenario {
+        name: "transactions one after the other",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            let mut calls: Vec<Call> = (1..=3).map(|n| signing(&wallet, n)).collect();
+            calls.insert(1, creation("k2"));
+            calls
+        },
+        // The start's record, then two of each call: enough of them to meet each of its sides.
+        points: &[
+            (BeforeCommit, 1),
+            (AfterCommit, 1),
+            (BeforeCommit, 3),
+            (AfterCommit, 3),
+            (BeforeCommit, 4),
+            (AfterCommit, 4),
+            (BeforeCommit, 5),
+            (AfterCommit, 5),
+            (BeforeCommit, 6),
+            (AfterCommit, 6),
+        ],
+    },
+    Scenario {
+        name: "drop old answers",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            scene.start();
+            scene.settle(&signing(&wallet, 1)).unwrap();
+            scene.kill();
+            scene.execute("UPDATE requests SET answered_at = 1 WHERE method = 'kms_signTransactionHash'");
+            vec![]
+        },
+        points: &[(AnswersPruned, 1)],
+    },
+    Scenario {
+        name: "read the policy again",
+        prepare: |_| vec![Call::new("admin_reload", json!({ "requestId": "r" }))],
+        points: &[(IntentDurable, 1), (OutcomeQueued, 1), (OutcomeDurable, 1)],
+    },
+];
+
+fn creation(key: &str) -> Call {
+    Call::new("wallet_create", json!({ "userId": "user123", "asset": "BTC", "idempotencyKey": key }))
+}
+
+fn signing(wallet: &Value, n: usize) -> Call {
+    let params = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(n), "requestId": format!("request {n}") });
+    Call::new("kms_signTransactionHash", params)
+}
+
+/// A wallet, made by a daemon that is then killed.
+fn wallet(scene: &mut Scene) -> Value {
+    scene.start();
+    let wallet = scene.settle(&creation("prepared")).unwrap();
+    scene.kill();
+    wallet
+}
+
+/// One case from its beginning to its end.
+fn run(scenario: &Scenario, point: CrashPoint, nth: u32) {
+    let mut scene = Scene::new();
+    let calls = (scenario.prepare)(&mut scene);
+    scene.start_armed(point, nth);
+    let mut client = scene.client();
+    for call in &calls {
+        // Until it is cut off: what comes after that meets nobody.
+        if client.send(call).is_none() {
+            break;
+        }
+    }
+    let ended = scene.wait_for_end(&format!("it reaches {}", point.name()));
+    assert_eq!(ended.signal(), Some(SIGKILL), "{}", scene.log());
+    assert!(scene.log().contains(&format!("crash point {}\n", point.name())), "{}", scene.log());
+    scene.start();
+    for call in &calls {
+        assert!(client.settle(call, TRIES).is_some(), "{call:?} got no answer for good");
+    }
+    scene.wait_until_healed();
+    check_promises(&scene);
+}
+
+#[test]
+fn kill_at_every_point_keeps_the_promises() {
+    // One alone: `create/after_create_key`.
+    let wanted = std::env::var("KMSIGND_TEST_CRASH_CASE").ok();
+    let name = |scenario: &Scenario, point: CrashPoint, nth: u32| format!("{}/{}:{nth}", scenario.name, point.name());
+    let mut cases: Vec<_> =
+        SCENARIOS.iter().flat_map(|scenario| scenario.points.iter().map(move |(point, nth)| (scenario, *point, *nth))).collect();
+    cases.retain(|(scenario, point, nth)| wanted.as_ref().is_none_or(|wanted| name(scenario, *point, *nth).starts_with(wanted)));
+    assert!(!cases.is_empty(), "no such case");
+    let count = cases.len();
+    cases.reverse();
+    let (waiting, broken) = (Mutex::new(cases), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((scenario, point, nth)) = waiting.lock().unwrap().pop() else { return };
+                    if catch_unwind(AssertUnwindSafe(|| run(scenario, point, nth))).is_err() {
+                        broken.lock().unwrap().push(name(scenario, point, nth));
+                    }
+                }
+            });
+        }
+    });
+    let broken = broken.into_inner().unwrap();
+    assert!(broken.is_empty(), "{} of {count} cases, each told above:\n{}", broken.len(), broken.join("\n"));
+}
+
+#[test]
+fn every_point_is_in_a_scenario() {
+    let covered: BTreeSet<_> = SCENARIOS.iter().flat_map(|scenario| scenario.points).map(|(point, _)| *point).collect();
+    let missing: Vec<_> = CrashPoint::ALL.iter().filter(|point| !covered.contains(point)).map(|point| point.name()).collect();
+    assert!(missing.is_empty(), "no scenario kills at {missing:?}");
+}
+
+#[test]
+fn an_unknown_point_is_not_taken_for_one() {
+    let mut scene = Scene::new();
+    scene.set("KMSIGND_CRASH_AT", "no_such_point");
+    scene.spawn();
+    let ended = scene.wait_for_end("it ends");
+    assert_ne!(ended.signal(), Some(SIGKILL));
+    assert!(!ended.success());
+}

@@ -1,0 +1,256 @@
+//! What is never lost, checked from outside: KMS's own log and the answers that clients saw, against the store that is left.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::journal::Told;
+use super::scene::Scene;
+use crate::signing::assert_signed;
+
+const SIGN: &str = "kms_signTransactionHash";
+const CREATIONS: [&str; 2] = ["wallet_create", "kms_createKey"];
+
+/// What a scene came to.
+#[derive(Debug, Default)]
+pub struct Figures {
+    pub keys_made: usize,
+    pub wallets: usize,
+    /// Wallets that a client was told of, and that are not there as it was told.
+    pub wallets_lost: usize,
+    pub orphans_reported: usize,
+    pub orphans_unreported: usize,
+    /// PENDING wallets whose key can't be found, and that the daemon reports.
+    pub pending_reported: usize,
+    pub request_ids: usize,
+    pub request_ids_with_two_signatures: usize,
+    pub signatures_released: usize,
+    /// More than were released: what a kill cut off was signed again.
+    pub signatures_by_kms: usize,
+    pub answers_cut_off: u64,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: [(&str, u64); 11] = [
+            ("keys made by KMS", self.keys_made as u64),
+            ("wallets", self.wallets as u64),
+            ("wallets lost", self.wallets_lost as u64),
+            ("orphans reported", self.orphans_reported as u64),
+            ("orphans unreported", self.orphans_unreported as u64),
+            ("PENDING wallets reported", self.pending_reported as u64),
+            ("requestIds", self.request_ids as u64),
+            ("requestIds with two signatures", self.request_ids_with_two_signatures as u64),
+            ("signatures released", self.signatures_released as u64),
+            ("signatures made by KMS", self.signatures_by_kms as u64),
+            ("calls cut off", self.answers_cut_off),
+        ];
+        rows.iter().try_for_each(|(what, count)| writeln!(f, "{what:<32}{count:>9}"))
+    }
+}
+
+/// Checks every promise against a scene that has healed and whose daemon serves. All that is broken is told at once.
+pub fn check_promises(scene: &Scene) -> Figures {
+    let mut check = Check::of(scene);
+    check.every_key_is_found();
+    check.no_wallet_is_lost();
+    check.no_request_has_two_answers();
+    check.every_signature_is_audited();
+    check.what_is_disabled_stays_so();
+    let verdict = scene.ok("audit_verify", json!({}));
+    check.holds(verdict["ok"] == true, || format!("the audit is broken: {verdict}"));
+    let open_ends = scene.open_ends();
+    check.holds(open_ends.is_empty(), || format!("not healed: {open_ends:?}"));
+    let Check { broken, figures, .. } = check;
+    assert!(broken.is_empty(), "{} promises broken:\n{}\n\n{figures}", broken.len(), broken.join("\n"));
+    figures
+}
+
+struct Check<'s> {
+    scene: &'s Scene,
+    told: BTreeMap<(&'static str, String), Told>,
+    wallets: HashMap<String, Wallet>,
+    orphans: HashSet<String>,
+    broken: Vec<String>,
+    figures: Figures,
+}
+
+#[derive(Debug)]
+struct Wallet {
+    status: String,
+    key: String,
+    public_key: String,
+    address: String,
+}
+
+impl<'s> Check<'s> {
+    fn of(scene: &'s Scene) -> Self {
+        let rows =
+            scene.rows("SELECT wallet_id, status, kms_key_id, hex(public_key), address FROM wallets").into_iter().map(|row| {
+                let [id, status, key, public_key, address]: [String; 5] =
+                    row.split('|').map(ToOwned::to_owned).collect::<Vec<_>>().try_into().unwrap();
+                (id, Wallet { status, key, public_key: public_key.to_lowercase(), address })
+            });
+        Self {
+            scene,
+            told: scene.journal().told(),
+            wallets: rows.collect(),
+            orphans: scene.rows("SELECT kms_key_id FROM orphans").into_iter().collect(),
+            broken: Vec::new(),
+            figures: Figures::default(),
+        }
+    }
+
+    fn holds(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(otherwise());
+        }
+    }
+
+    /// Every key that KMS made is one wallet's, or is reported.
+    fn every_key_is_found(&mut self) {
+        let made: BTreeSet<String> =
+            self.scene.kms_effects("CreateKey").iter().map(|entry| entry["key"].as_str().unwrap().to_owned()).collect();
+        let owners: HashMap<String, String> = self
+            .wallets
+            .iter()
+            .filter(|(_, wallet)| !wallet.key.is_empty())
+            .map(|(id, wallet)| (wallet.key.clone(), id.clone()))
+            .collect();
+        for key in &made {
+            match (owners.get(key), self.orphans.contains(key)) {
+                (None, false) => {
+                    self.figures.orphans_unreported += 1;
+                    self.broken.push(format!("{key} is no wallet's and is not reported"));
+                }
+                (Some(wallet), true) => self.broken.push(format!("{key} is wallet {wallet}'s and is reported as an orphan")),
+                (Some(_), false) | (None, true) => {}
+            }
+        }
+        for (key, wallet) in owners.iter().filter(|(key, _)| !made.contains(*key)) {
+            self.broken.push(format!("wallet {wallet} has {key}, which KMS never made"));
+        }
+        self.figures.keys_made = made.len();
+        self.figures.wallets = self.wallets.values().filter(|wallet| !["PENDING", "FAILED"].contains(&&*wallet.status)).count();
+        self.figures.orphans_reported = self.orphans.len();
+        self.figures.pending_reported = self.wallets.values().filter(|wallet| wallet.status == "PENDING").count();
+    }
+
+    /// Each wallet that a client was told of is there as it was told, and an idempotencyKey made one.
+    fn no_wallet_is_lost(&mut self) {
+        for ((_, id), told) in self.told.clone().iter().filter(|((method, _), _)| CREATIONS.contains(method)) {
+            for result in results(told) {
+                let told_of = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+                let there = self.wallets.get(&told_of("walletId")).is_some_and(|wallet| {
+                    let as_told = wallet.key == told_of("kmsKeyId") && wallet.address == told_of("address");
+                    let same_key = result.get("publicKey").is_none_or(|key| *key == wallet.public_key);
+                    as_told && same_key && !["PENDING", "FAILED"].contains(&&*wallet.status)
+                });
+                if !there {
+                    self.figures.wallets_lost += 1;
+                    self.broken.push(format!("{id} made {result}, which is not there any more"));
+                }
+            }
+        }
+        let mut made: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for record in self.audit().iter().filter(|record| record["kind"] == "outcome" && record["outcome"] == "success") {
+            let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+            if CREATIONS.contains(&&*text("method")) && record.get("requestId").is_some() {
+                made.entry((text("method"), text("requestId"))).or_default().insert(text("walletId"));
+            }
+        }
+        for (key, wallets) in made.into_iter().filter(|(_, wallets)| wallets.len() > 1) {
+            self.broken.push(format!("{key:?} made the wallets {wallets:?}"));
+        }
+    }
+
+    /// A requestId has one answer for ever, and never two signatures.
+    fn no_request_has_two_answers(&mut self) {
+        for ((method, id), told) in &self.told {
+            self.figures.request_ids += 1;
+            self.figures.answers_cut_off += u64::from(told.cut_off);
+            let whole = told.signatures.iter().max_by_key(|signature| signature.len());
+            let two = whole.is_some_and(|whole| told.signatures.iter().any(|part| !whole.starts_with(part.as_str())));
+            if two {
+                self.figures.request_ids_with_two_signatures += 1;
+                self.broken.push(format!("{method} {id} released {:?}", told.signatures));
+            }
+            if told.results.len() > 1 {
+                self.broken.push(format!("{method} {id} was answered with {:?}", told.results));
+            }
+        }
+    }
+
+    /// Every signature that a client saw, be it half of one, is KMS's, verifies, and has intent and outcome in the audit.
+    fn every_signature_is_audited(&mut self) {
+        let mut intents: HashMap<u64, Value> = HashMap::new();
+        let mut succeeded: HashMap<String, Vec<Value>> = HashMap::new();
+        for record in self.audit() {
+            if record["kind"] == "intent" {
+                intents.insert(record["sequence"].as_u64().unwrap(), record);
+            } else if record["kind"] == "outcome" && record["outcome"] == "success" && record["method"] == SIGN {
+                let intent = intents.get(&record["intent"].as_u64().unwrap());
+                let same = |name: &str| intent.is_some_and(|intent| intent.get(name) == record.get(name));
+                let belongs = ["method", "requestId", "walletId", "digest", "caller"].into_iter().all(same);
+                self.holds(belongs, || format!("an outcome without its intent: {record}"));
+                let id = record["requestId"].as_str().unwrap_or_default().to_owned();
+                succeeded.entry(id).or_default().push(record);
+            }
+        }
+        let signed: HashSet<(String, String)> = self
+            .scene
+            .kms_effects("Sign")
+            .iter()
+            .inspect(|_| self.figures.signatures_by_kms += 1)
+            .map(|entry| (entry["key"].as_str().unwrap().to_owned(), entry["digest"].as_str().unwrap().to_owned()))
+            .collect();
+        for ((_, id), told) in
+            self.told.clone().iter().filter(|((method, _), told)| *method == SIGN && !told.signatures.is_empty())
+        {
+            self.figures.signatures_released += 1;
+            let key = told.params["keyId"].as_str().unwrap().to_owned();
+            let digest = told.params["transactionHash"].as_str().unwrap().to_owned();
+            let wallet = self.wallets.iter().find(|(_, wallet)| wallet.key == key).map(|(wallet_id, wallet)| {
+                (wallet_id.clone(), json!({ "kmsKeyId": wallet.key, "publicKey": wallet.public_key }))
+            });
+            let Some((wallet_id, wallet)) = wallet else {
+                self.broken.push(format!("{id} was signed with {key}, which is no wallet's"));
+                continue;
+            };
+            let audited = succeeded.get(id).is_some_and(|records| {
+                records.len() == 1 && records.iter().all(|record| record["digest"] == digest && record["walletId"] == wallet_id)
+            });
+            self.holds(audited, || format!("{id} was signed, and the audit has {:?}", succeeded.get(id)));
+            self.holds(signed.contains(&(key, digest.clone())), || format!("{id} was signed, and KMS knows nothing of it"));
+            for result in results(told) {
+                assert_signed(&wallet, &digest, &result);
+            }
+        }
+    }
+
+    /// A wallet that was answered DISABLED, and that nobody enabled again, is.
+    fn what_is_disabled_stays_so(&mut self) {
+        let of_wallet = |told: &Told| told.params["walletId"].as_str().unwrap_or_default().to_owned();
+        let enabled: HashSet<String> =
+            self.told.iter().filter(|((method, _), _)| *method == "wallet_enable").map(|(_, told)| of_wallet(told)).collect();
+        for ((_, id), told) in self.told.clone().iter().filter(|((method, _), _)| *method == "wallet_disable") {
+            let wallet = of_wallet(told);
+            if results(told).next().is_some() && !enabled.contains(&wallet) {
+                let status = self.wallets.get(&wallet).map(|wallet| wallet.status.clone());
+                let holds = status.as_deref().is_some_and(|status| ["DISABLED", "PENDING_DELETION", "DELETED"].contains(&status));
+                self.holds(holds, || format!("{id} disabled wallet {wallet}, which is {status:?}"));
+            }
+        }
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        let records = self.scene.rows("SELECT record FROM audit ORDER BY sequence");
+        records.iter().map(|record| serde_json::from_str(record).unwrap()).collect()
+    }
+}
+
+/// The results that were told, as JSON.
+fn results(told: &Told) -> impl Iterator<Item = Value> {
+    told.results.iter().map(|text| serde_json::from_str::<Value>(&format!("{{{text}")).unwrap()["result"].take())
+}

@@ -1,0 +1,225 @@
+//! A daemon in a process of its own that is killed and started again, in front of a KMS that survives it and logs what it did.
+
+use std::collections::HashMap;
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kmsignd::crash_points::CrashPoint;
+use kmsignd::emulator::{Emulator, EmulatorConfig, Fault, Faults, Operation, Script};
+use nix::sys::signal::Signal;
+use rusqlite::Connection;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::journal::{Call, Client, Journal};
+use super::process::{Installation, Process};
+use super::{PATIENCE, runtime, wait_until};
+
+/// Tries of a call that must come to an end: some PATIENCE of them.
+pub const TRIES: u32 = 1000;
+
+const KMS_LOG: &str = "log";
+
+/// One daemon's directory, its KMS, and what its clients were told.
+pub struct Scene {
+    /// Before what it stands on, so that it ends first.
+    process: Option<Process>,
+    installation: Installation,
+    journal: Arc<Journal>,
+    settings: HashMap<&'static str, String>,
+    emulator: Emulator,
+    /// The emulator's log is in a file: its memory forgets.
+    kms_directory: TempDir,
+    _runtime: Runtime,
+}
+
+impl Scene {
+    /// Everything but the daemon.
+    pub fn new() -> Self {
+        let runtime = runtime();
+        let kms_directory = tempfile::Builder::new().prefix("kms-").tempdir().unwrap();
+        let config = EmulatorConfig { log_file: Some(kms_directory.path().join(KMS_LOG)), ..EmulatorConfig::default() };
+        let emulator = runtime.block_on(Emulator::start(config)).unwrap();
+        let installation = Installation::new(&emulator.endpoint_url());
+        let settings = [
+            ("KMSIGND__KMS__CONNECT_TIMEOUT_MS", "500"),
+            ("KMSIGND__KMS__ATTEMPT_TIMEOUT_MS", "700"),
+            ("KMSIGND__KMS__OPERATION_TIMEOUT_MS", "1500"),
+            ("KMSIGND__LOG__LEVEL", "warn"),
+        ];
+        Self {
+            process: None,
+            installation,
+            journal: Arc::default(),
+            settings: settings.map(|(name, value)| (name, value.to_owned())).into(),
+            emulator,
+            kms_directory,
+            _runtime: runtime,
+        }
+    }
+
+    /// A setting of every daemon from now on, as an environment variable.
+    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.settings.insert(name, value.into());
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.installation.command();
+        command.envs(&self.settings);
+        command
+    }
+
+    /// Starts the daemon and waits until it serves.
+    pub fn start(&mut self) {
+        self.process = Some(self.installation.start_with(self.command()));
+    }
+
+    /// Starts the daemon with a crash point armed, and waits until it serves or has died.
+    pub fn start_armed(&mut self, point: CrashPoint, nth: u32) {
+        let mut command = self.command();
+        command.env("KMSIGND_CRASH_AT", format!("{}:{nth}", point.name()));
+        self.process = Some(self.installation.start_or_end(command));
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn spawn(&mut self) {
+        self.process = Some(self.installation.spawn(self.command()));
+    }
+
+    /// Waits until the daemon that was spawned serves.
+    pub fn wait_until_it_serves(&mut self) {
+        let process = self.process.as_mut().unwrap();
+        wait_until("it serves", || process.serves().is_ok());
+    }
+
+    /// Kills the daemon where it stands.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        assert!(process.ended().is_none(), "it ended by itself: {}", process.log());
+        process.signal(Signal::SIGKILL);
+        process.wait();
+    }
+
+    /// Waits for the daemon's own end, and lets go of it.
+    #[track_caller]
+    pub fn wait_for_end(&mut self, what: &str) -> ExitStatus {
+        let mut process = self.process.take().unwrap();
+        wait_until(what, || process.ended().is_some());
+        process.wait()
+    }
+
+    /// What every daemon here has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.installation.path("log")).unwrap()
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.installation.path("kmsignd.sock"), Arc::clone(&self.journal))
+    }
+
+    /// Calls until there is an answer for good.
+    #[track_caller]
+    pub fn settle(&self, call: &Call) -> Result<Value, Value> {
+        self.client().settle(call, TRIES).unwrap_or_else(|| panic!("{call:?} got no answer for good"))
+    }
+
+    /// Calls until there is a result.
+    #[track_caller]
+    pub fn ok(&self, method: &'static str, params: Value) -> Value {
+        self.settle(&Call::new(method, params)).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The next requests of `operation` get this fault.
+    pub fn fault(&self, operation: Operation, fault: impl Into<Fault>, times: u32) {
+        self.faults().script(Script::next(operation, fault).times(times));
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub fn faults(&self) -> &Faults {
+        self.emulator.faults()
+    }
+
+    /// What KMS was asked and did, from the first request on.
+    pub fn kms_log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.kms_directory.path().join(KMS_LOG)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The effects of one operation, in KMS's own words.
+    pub fn kms_effects(&self, operation: &str) -> Vec<Value> {
+        let mut log = self.kms_log();
+        log.retain(|entry| entry["operation"] == operation && entry["effect"] == true);
+        log
+    }
+
+    pub fn database(&self) -> Connection {
+        let connection = Connection::open(self.installation.path("kmsignd.db")).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        connection
+    }
+
+    /// The rows of a query, each as text joined by a bar.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        rows(&self.database(), sql)
+    }
+
+    pub fn count(&self, sql: &str) -> u64 {
+        self.database().query_row(&format!("SELECT count(*) FROM {sql}"), [], |row| row.get(0)).unwrap()
+    }
+
+    /// Changes the database while no daemon runs.
+    pub fn execute(&self, sql: &str) {
+        assert!(self.process.is_none(), "kill the daemon first");
+        self.database().execute_batch(sql).unwrap();
+    }
+
+    /// Waits until nothing is left that the running daemon still has to bring to its end.
+    pub fn wait_until_healed(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(first) = self.open_ends().first() {
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until all is healed; there is {first}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What a daemon still has to bring to an end.
+    pub fn open_ends(&self) -> Vec<String> {
+        let database = self.database();
+        OPEN_ENDS
+            .iter()
+            .flat_map(|(what, sql)| rows(&database, sql).into_iter().map(move |row| format!("{what} {row}")))
+            .collect()
+    }
+}
+
+/// What heals by itself: nothing of it stays once the daemon has run for a while and KMS answers.
+const OPEN_ENDS: &[(&str, &str)] = &[
+    ("an open intent:", "SELECT intent FROM open_intents"),
+    (
+        "a PENDING wallet:",
+        "SELECT wallet_id FROM wallets WHERE status = 'PENDING' AND wallet_id NOT IN \
+     (SELECT wallet_id FROM pending_keys WHERE finding IS NOT NULL)",
+    ),
+    ("a key to be driven:", "SELECT wallet_id, wanted FROM key_drives"),
+];
+
+fn rows(database: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = database.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let text = |value: rusqlite::types::Value| match value {
+        rusqlite::types::Value::Null => String::new(),
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => panic!("{other:?}"),
+    };
+    let read = |row: &rusqlite::Row<'_>| {
+        let values: Vec<String> = (0..columns).map(|column| row.get(column).map(text)).collect::<Result<_, _>>()?;
+        Ok(values.join("|"))
+    };
+    statement.query_map([], read).unwrap().map(Result::unwrap).collect()
+}
