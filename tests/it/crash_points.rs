@@ -10,14 +10,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
+use aws_sdk_kms::types::{KeySpec, KeyUsageType, Tag};
 use kmsignd::crash_points::CrashPoint::{self, *};
-use kmsignd::emulator::{Fault, Operation};
+use kmsignd::emulator::{Fault, Operation, Switches};
 use nix::libc::SIGKILL;
 use serde_json::{Value, json};
 
 use crate::harness::journal::Call;
 use crate::harness::promises::check_promises;
-use crate::harness::scene::{Scene, TRIES};
+use crate::harness::scene::{DEPLOYMENT, Scene};
+use crate::harness::wait_until;
+use crate::kms_conformance::{HERE, client};
 use crate::signing::digest;
 
 /// Most of a case is waiting, for a disk or for a process.
@@ -152,6 +155,62 @@ const SCENARIOS: &[Scenario] = &[
         points: &[(AnswersPruned, 1)],
     },
     Scenario {
+        name: "adopt a key whose answer was lost",
+        prepare: |scene| lose_creation(scene, Fault::CloseAfter),
+        points: &[
+            (BeforeGetResources, 1),
+            (AfterGetResources, 1),
+            (BeforeGetResources, 2),
+            (AfterGetResources, 2),
+            (BeforeDescribeKey, 1),
+            (AfterDescribeKey, 1),
+            (BeforeListResourceTags, 1),
+            (AfterListResourceTags, 1),
+            (BeforeGetPublicKey, 1),
+            (AfterGetPublicKey, 1),
+            (KeyProven, 1),
+            (AdoptionQueued, 1),
+            (AdoptionDurable, 1),
+        ],
+    },
+    Scenario {
+        name: "make a second key",
+        prepare: |scene| lose_creation(scene, Fault::CloseBefore),
+        points: &[
+            (SecondCreationDurable, 1),
+            (BeforeCreateKey, 1),
+            (AfterCreateKey, 1),
+            (BeforeGetPublicKey, 1),
+            (AdoptionQueued, 1),
+            (AdoptionDurable, 1),
+        ],
+    },
+    Scenario {
+        name: "list an orphan",
+        prepare: |scene| {
+            let kms = client(&scene.kms_endpoint(), HERE);
+            let tag = |name: &str, value: &str| Tag::builder().tag_key(name).tag_value(value).build().unwrap();
+            let key = kms
+                .create_key()
+                .key_spec(KeySpec::EccSecgP256K1)
+                .key_usage(KeyUsageType::SignVerify)
+                .tags(tag("kmsignd:deployment", DEPLOYMENT))
+                .tags(tag("kmsignd:wallet-id", "0197f0b0-0000-7000-8000-000000000000"));
+            scene.block_on(key.send()).unwrap();
+            vec![]
+        },
+        points: &[(AfterDescribeKey, 1), (AfterListResourceTags, 1), (OrphanListed, 1)],
+    },
+    Scenario {
+        name: "sweep what a crash left open",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            cut_off(scene, &signing(&wallet, 1), Operation::Sign, Fault::HangBefore);
+            vec![]
+        },
+        points: &[(IntentsSwept, 1)],
+    },
+    Scenario {
         name: "read the policy again",
         prepare: |_| vec![Call::new("admin_reload", json!({ "requestId": "r" }))],
         points: &[(IntentDurable, 1), (OutcomeQueued, 1), (OutcomeDurable, 1)],
@@ -175,6 +234,31 @@ fn wallet(scene: &mut Scene) -> Value {
     wallet
 }
 
+/// A creation to which KMS gave no answer, and a daemon killed before it looked for the key.
+fn lose_creation(scene: &mut Scene, fault: Fault) -> Vec<Call> {
+    scene.faults().change(|switches| switches.lags.tags_lag_ms = 3_600_000);
+    scene.fault(Operation::CreateKey, fault, 1);
+    scene.start();
+    let error = scene.client().send(&creation("lost")).unwrap().unwrap_err();
+    assert_eq!(error["data"]["kind"], "KMS_OUTCOME_UNKNOWN");
+    scene.kill();
+    scene.faults().set(Switches::default());
+    vec![]
+}
+
+/// Kills the daemon while KMS keeps it waiting for this call.
+fn cut_off(scene: &mut Scene, call: &Call, operation: Operation, fault: Fault) {
+    scene.fault(operation, fault, 1);
+    scene.start();
+    let mut client = scene.client();
+    thread::scope(|scope| {
+        let sent = scope.spawn(move || client.send(call));
+        wait_until("KMS has the request", || scene.faults().get().scripts.is_empty());
+        scene.kill();
+        assert_eq!(sent.join().unwrap(), None);
+    });
+}
+
 /// One case from its beginning to its end.
 fn run(scenario: &Scenario, point: CrashPoint, nth: u32) {
     let mut scene = Scene::new();
@@ -191,10 +275,11 @@ fn run(scenario: &Scenario, point: CrashPoint, nth: u32) {
     assert_eq!(ended.signal(), Some(SIGKILL), "{}", scene.log());
     assert!(scene.log().contains(&format!("crash point {}\n", point.name())), "{}", scene.log());
     scene.start();
-    for call in &calls {
-        assert!(client.settle(call, TRIES).is_some(), "{call:?} got no answer for good");
+    for call in calls.iter().filter(|call| scene.journal().is_answered(call)) {
+        // What was answered stays the answer: the journal would tell two apart.
+        scene.settle(call).unwrap();
     }
-    scene.wait_until_healed();
+    scene.heal();
     check_promises(&scene);
 }
 

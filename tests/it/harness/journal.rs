@@ -60,6 +60,12 @@ impl Journal {
         told.iter().filter(|(_, told)| open(told)).map(|((method, _), told)| Call::new(method, told.params.clone())).collect()
     }
 
+    /// Whether some client has the call's result.
+    pub fn is_answered(&self, call: &Call) -> bool {
+        let id = call.request_id().unwrap_or_default().to_owned();
+        self.lock().get(&(call.method, id)).is_some_and(|told| !told.results.is_empty())
+    }
+
     fn note(&self, call: &Call, bytes: &str, whole: bool) {
         let Some(id) = call.request_id() else { return };
         let mut journal = self.lock();

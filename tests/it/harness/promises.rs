@@ -110,8 +110,7 @@ impl<'s> Check<'s> {
 
     /// Every key that KMS made is one wallet's, or is reported.
     fn every_key_is_found(&mut self) {
-        let made: BTreeSet<String> =
-            self.scene.kms_effects("CreateKey").iter().map(|entry| entry["key"].as_str().unwrap().to_owned()).collect();
+        let made = self.scene.keys_made();
         let owners: HashMap<String, String> = self
             .wallets
             .iter()
