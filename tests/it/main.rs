@@ -29,6 +29,7 @@ mod key_drift;
 mod key_states;
 mod kms_conformance;
 mod kms_emulator;
+mod kms_faults;
 mod lifecycle;
 mod mongo_answers;
 mod mongodb;
