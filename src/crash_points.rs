@@ -1,7 +1,8 @@
 //! Where a test may have this process killed: a named point after every durable step and around every call to the outside.
 //!
 //! `KMSIGND_CRASH_AT=NAME[:NTH]` arms one. The process that reaches it for the nth time (the first, without a number) kills
-//! itself with SIGKILL, as a power cut or the kernel would: no destructor runs and no buffer is written. The variable is read
+//! itself with SIGKILL, as a power cut or the kernel would: no destructor runs and no buffer is written. It stalls there for a
+//! moment first, and the rest of the process goes on: what ought to wait for this step and does not, shows. The variable is read
 //! once. Without cargo feature `emulator`, which packages are built without, a point is nothing at all.
 //!
 //! A point must never change what the code around it does.
@@ -89,6 +90,7 @@ pub const fn reach(_point: CrashPoint) {}
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
@@ -131,6 +133,10 @@ mod armed {
     }
 
     fn die(point: CrashPoint) -> ! {
+        /// Long enough for an answer to get out that should have waited for this step.
+        const STALL: Duration = Duration::from_millis(30);
+        #[expect(clippy::disallowed_methods, reason = "this thread does nothing any more")]
+        std::thread::sleep(STALL);
         eprintln!("crash point {}", point.name());
         // It can't fail: the process may signal itself.
         let _ = kill(Pid::this(), Signal::SIGKILL);
