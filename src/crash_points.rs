@@ -71,6 +71,11 @@ crash_points! {
     OrphanListed, "orphan_listed", "A key without a wallet is on the list.";
     IntentsSwept, "intents_swept", "Intents that a crash left open have an outcome: unknown.";
 
+    BeforeMongodbCommand, "before_mongodb_command", "The outbox has the wallets; MongoDB has nothing of this command.";
+    AfterMongodbCommand, "after_mongodb_command", "MongoDB may have the wallets, and the outbox still has them.";
+    OutboxAcknowledged, "outbox_acknowledged", "MongoDB has the wallets, and the outbox has them no more.";
+    OutboxParked, "outbox_parked", "Wallets that MongoDB refuses are marked in the outbox.";
+
     BeforeCommit, "before_commit", "Nothing of the transaction that is about to be committed.";
     AfterCommit, "after_commit", "The transaction, which nobody who waits for it knows yet.";
     AnswersPruned, "answers_pruned", "A part of the stored answers is dropped, their requestIds stay.";

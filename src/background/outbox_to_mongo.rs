@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use self::connection::Connection;
 use self::write::Written;
 use crate::config::SyncConfig;
+use crate::crash_points::{self, CrashPoint};
 use crate::metrics;
 use crate::pipeline::{Services, SyncState};
 use crate::store::{Refused, Rows, StoreError};
@@ -105,9 +106,11 @@ impl Copying<'_> {
             metrics::outbox_writes("refused", refused.len());
             if !taken.is_empty() || !newer_there.is_empty() {
                 store.acknowledge([taken, newer_there].concat()).await?;
+                crash_points::reach(CrashPoint::OutboxAcknowledged);
             }
             if !refused.is_empty() {
                 alarm(&store.park(refused).await?);
+                crash_points::reach(CrashPoint::OutboxParked);
             }
             if let Some(error) = broken {
                 if matches!(error, MongoError::NoAnswer { .. }) {

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Which module uses which. A new edge is a decision: add it, and say in the commit why the dependency points that way.
 const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["caller", "clock", "ids"]),
-    ("background", &["clock", "config", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
+    ("background", &["clock", "config", "crash_points", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
     ("chains", &["keys"]),
     ("cli", &["config", "daemon", "dev", "kms", "log", "pipeline"]),
     ("client", &["chains", "ids", "keys", "rpc", "wallets"]),

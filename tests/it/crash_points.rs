@@ -13,6 +13,7 @@ use std::thread;
 use aws_sdk_kms::types::{KeySpec, KeyUsageType, Tag};
 use kmsignd::crash_points::CrashPoint::{self, *};
 use kmsignd::emulator::{Fault, Operation, Switches};
+use mongodb::bson::doc;
 use nix::libc::SIGKILL;
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ use crate::harness::journal::{Call, is_passing};
 use crate::harness::promises::check_promises;
 use crate::harness::scene::{DEPLOYMENT, Scene};
 use crate::harness::wait_until;
+use crate::harness::{mongo, proxy};
 use crate::kms_conformance::{HERE, client};
 use crate::signing::digest;
 
@@ -32,6 +34,8 @@ struct Scenario {
     /// Sets the scene with a daemon that nothing happens to, and leaves it killed. Gives the calls for the armed one, which may
     /// be none: the daemon has work of its own too.
     prepare: fn(&mut Scene) -> Vec<Call>,
+    /// Whether its wallets are copied to MongoDB. It begins with one that can't be reached.
+    mongodb: bool,
     /// Each point on the way, and the how manieth reach of it is meant.
     points: &'static [(CrashPoint, u32)],
 }
@@ -40,6 +44,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "create",
         prepare: |_| vec![creation("k")],
+        mongodb: false,
         points: &[
             (StartRecorded, 1),
             (BeforeProbe, 1),
@@ -62,16 +67,19 @@ const SCENARIOS: &[Scenario] = &[
             scene.fault(Operation::CreateKey, Fault::Throttle, 1);
             vec![creation("k")]
         },
+        mongodb: false,
         points: &[(BeforeCreateKey, 2), (AfterCreateKey, 2)],
     },
     Scenario {
         name: "create a key as the exchange calls it",
         prepare: |_| vec![Call::new("kms_createKey", json!({ "userId": "user123", "asset": "ETH", "requestId": "k" }))],
+        mongodb: false,
         points: &[(AfterCreateKey, 1), (OutcomeDurable, 1)],
     },
     Scenario {
         name: "sign",
         prepare: |scene| vec![signing(&wallet(scene), 1)],
+        mongodb: false,
         points: &[
             (IntentQueued, 1),
             (BeforeSign, 1),
@@ -90,6 +98,7 @@ const SCENARIOS: &[Scenario] = &[
             scene.fault(Operation::Sign, Fault::CloseAfter, 1);
             vec![signing(&wallet, 1)]
         },
+        mongodb: false,
         points: &[(AfterSign, 1), (BeforeSign, 2), (AfterSign, 2)],
     },
     Scenario {
@@ -98,6 +107,7 @@ const SCENARIOS: &[Scenario] = &[
             let wallet = wallet(scene);
             vec![Call::new("wallet_verify", json!({ "walletId": wallet["walletId"], "requestId": "v" }))]
         },
+        mongodb: false,
         points: &[(BeforeDescribeKey, 1), (AfterDescribeKey, 1), (BeforeGetPublicKey, 1), (AfterSign, 1), (OutcomeDurable, 1)],
     },
     Scenario {
@@ -109,6 +119,7 @@ const SCENARIOS: &[Scenario] = &[
             scene.kill();
             vec![signing(&wallet, 1)]
         },
+        mongodb: false,
         points: &[(EndQueued, 1), (EndDurable, 1), (BeforeReply, 1)],
     },
     Scenario {
@@ -118,6 +129,7 @@ const SCENARIOS: &[Scenario] = &[
             let params = json!({ "keyId": key, "transactionHash": digest(1), "requestId": "unknown" });
             vec![Call::new("kms_signTransactionHash", params)]
         },
+        mongodb: false,
         points: &[(EndQueued, 1), (EndDurable, 1)],
     },
     Scenario {
@@ -129,6 +141,7 @@ const SCENARIOS: &[Scenario] = &[
             calls
         },
         // The start's record, then two of each call: enough of them to meet each of its sides.
+        mongodb: false,
         points: &[
             (BeforeCommit, 1),
             (AfterCommit, 1),
@@ -152,11 +165,13 @@ const SCENARIOS: &[Scenario] = &[
             scene.execute("UPDATE requests SET answered_at = 1 WHERE method = 'kms_signTransactionHash'");
             vec![]
         },
+        mongodb: false,
         points: &[(AnswersPruned, 1)],
     },
     Scenario {
         name: "adopt a key whose answer was lost",
         prepare: |scene| lose_creation(scene, Fault::CloseAfter),
+        mongodb: false,
         points: &[
             (BeforeGetResources, 1),
             (AfterGetResources, 1),
@@ -176,6 +191,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "make a second key",
         prepare: |scene| lose_creation(scene, Fault::CloseBefore),
+        mongodb: false,
         points: &[
             (SecondCreationDurable, 1),
             (BeforeCreateKey, 1),
@@ -199,6 +215,7 @@ const SCENARIOS: &[Scenario] = &[
             scene.block_on(key.send()).unwrap();
             vec![]
         },
+        mongodb: false,
         points: &[(AfterDescribeKey, 1), (AfterListResourceTags, 1), (OrphanListed, 1)],
     },
     Scenario {
@@ -208,11 +225,42 @@ const SCENARIOS: &[Scenario] = &[
             cut_off(scene, &signing(&wallet, 1), Operation::Sign, Fault::HangBefore);
             vec![]
         },
+        mongodb: false,
         points: &[(IntentsSwept, 1)],
+    },
+    Scenario {
+        name: "copy a wallet to MongoDB",
+        prepare: |scene| {
+            wallet(scene);
+            scene.mongodb().unwrap().proxy.heal();
+            vec![]
+        },
+        mongodb: true,
+        // The first commands are about indexes.
+        points: &[
+            (BeforeMongodbCommand, 1),
+            (AfterMongodbCommand, 1),
+            (BeforeMongodbCommand, 3),
+            (AfterMongodbCommand, 3),
+            (OutboxAcknowledged, 1),
+        ],
+    },
+    Scenario {
+        name: "park a wallet that MongoDB refuses",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            let mongodb = scene.mongodb().unwrap();
+            mongodb.database.insert(doc! { "providerId": "another", "kmsKeyId": wallet["kmsKeyId"].as_str().unwrap() });
+            mongodb.proxy.heal();
+            vec![]
+        },
+        mongodb: true,
+        points: &[(OutboxParked, 1)],
     },
     Scenario {
         name: "read the policy again",
         prepare: |_| vec![Call::new("admin_reload", json!({ "requestId": "r" }))],
+        mongodb: false,
         points: &[(IntentDurable, 1), (OutcomeQueued, 1), (OutcomeDurable, 1)],
     },
 ];
@@ -261,7 +309,10 @@ fn cut_off(scene: &mut Scene, call: &Call, operation: Operation, fault: Fault) {
 
 /// One case from its beginning to its end.
 fn run(scenario: &Scenario, point: CrashPoint, nth: u32) {
-    let mut scene = Scene::new();
+    let mut scene = if scenario.mongodb { Scene::with_mongodb(scenario.name).unwrap() } else { Scene::new() };
+    if let Some(mongodb) = scene.mongodb() {
+        mongodb.proxy.set(proxy::Fault::new(proxy::Kind::Refuse));
+    }
     let calls = (scenario.prepare)(&mut scene);
     scene.start_armed(point, nth);
     let mut client = scene.client();
@@ -299,6 +350,10 @@ fn kill_at_every_point_keeps_the_promises() {
         SCENARIOS.iter().flat_map(|scenario| scenario.points.iter().map(move |(point, nth)| (scenario, *point, *nth))).collect();
     cases.retain(|(scenario, point, nth)| wanted.as_ref().is_none_or(|wanted| name(scenario, *point, *nth).starts_with(wanted)));
     assert!(!cases.is_empty(), "no such case");
+    if std::env::var(mongo::URI).is_err() {
+        crate::skipped("kills on the way to MongoDB", "tests/run crash starts a server");
+        cases.retain(|(scenario, ..)| !scenario.mongodb);
+    }
     let count = cases.len();
     cases.reverse();
     let (waiting, broken) = (Mutex::new(cases), Mutex::new(Vec::new()));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::journal::{Call, Client};
 use crate::harness::promises::check_promises;
+use crate::harness::proxy;
 use crate::harness::scene::Scene;
 use crate::signing::digest;
 
@@ -53,7 +54,7 @@ fn kills_at_random_under_load_keep_the_promises() {
     let seed = setting("KMSIGND_TEST_SEED").unwrap_or_else(|| std::process::id().into());
     println!("{kills} kills, KMSIGND_TEST_SEED={seed}");
     let mut random = Random(seed);
-    let mut scene = Scene::new();
+    let mut scene = Scene::with_mongodb("kills at random while wallets are copied to MongoDB").unwrap_or_else(Scene::new);
     let load = Load::default();
     let mut while_starting = 0;
     let clients: Vec<Client> = (0..CLIENTS).map(|_| scene.client()).collect();
@@ -66,6 +67,9 @@ fn kills_at_random_under_load_keep_the_promises() {
         let _stop = StopAtEnd(&load.stop);
         for _ in 0..kills {
             scene.faults().set(misbehaviour(&mut random));
+            if let Some(mongodb) = scene.mongodb() {
+                mongodb.proxy.set(broken_way(&mut random));
+            }
             scene.spawn();
             if random.below(5) == 0 {
                 while_starting += 1;
@@ -76,6 +80,9 @@ fn kills_at_random_under_load_keep_the_promises() {
             scene.kill();
         }
         scene.faults().set(Switches::default());
+        if let Some(mongodb) = scene.mongodb() {
+            mongodb.proxy.heal();
+        }
         scene.start();
     });
     let open = scene.journal().open_calls();
@@ -118,6 +125,20 @@ fn misbehaviour(random: &mut Random) -> Switches {
         latency_ms: [(Operation::CreateKey, random.below(30)), (Operation::Sign, random.below(10))].into(),
         ..Switches::default()
     }
+}
+
+/// What goes wrong on the way to MongoDB until the next kill; often nothing.
+fn broken_way(random: &mut Random) -> proxy::Fault {
+    let after = usize::try_from(random.below(2000)).unwrap();
+    let kind = match random.below(8) {
+        0 => proxy::Kind::Refuse,
+        1 => proxy::Kind::HalfOpen,
+        2 => proxy::Kind::CutRequest { after },
+        3 => proxy::Kind::CutAnswer { after },
+        // A cut so late is none.
+        _ => proxy::Kind::CutAnswer { after: usize::MAX },
+    };
+    proxy::Fault::new(kind)
 }
 
 /// What the clients do, and share.

@@ -9,6 +9,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, WriteCon
 use mongodb::{Client, Database};
 
 use crate::config::SyncConfig;
+use crate::crash_points::{self, CrashPoint};
 
 /// To connect, TLS and log-in included, and to find a server that takes writes. A shorter time in the connection string holds.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -103,7 +104,10 @@ impl Connection {
 
     /// As [`Connection::run`], for what may take its time.
     pub async fn run_within(&self, limit: Duration, what: &'static str, command: Document) -> Result<Document, MongoError> {
-        match tokio::time::timeout(limit, self.database.run_command(command)).await {
+        crash_points::reach(CrashPoint::BeforeMongodbCommand);
+        let answered = tokio::time::timeout(limit, self.database.run_command(command)).await;
+        crash_points::reach(CrashPoint::AfterMongodbCommand);
+        match answered {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(error_of(what, &error, &self.hidden)),
             Err(_) => Err(MongoError::NoAnswer { what }),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
+use mongodb::bson::Document;
 use serde_json::{Value, json};
 
 use super::journal::Told;
@@ -29,11 +30,13 @@ pub struct Figures {
     /// More than were released: what a kill cut off was signed again.
     pub signatures_by_kms: usize,
     pub answers_cut_off: u64,
+    pub wallets_in_mongodb: usize,
+    pub wallets_parked: usize,
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: [(&str, u64); 11] = [
+        let rows: [(&str, u64); 13] = [
             ("keys made by KMS", self.keys_made as u64),
             ("wallets", self.wallets as u64),
             ("wallets lost", self.wallets_lost as u64),
@@ -45,6 +48,8 @@ impl fmt::Display for Figures {
             ("signatures released", self.signatures_released as u64),
             ("signatures made by KMS", self.signatures_by_kms as u64),
             ("calls cut off", self.answers_cut_off),
+            ("wallets in MongoDB", self.wallets_in_mongodb as u64),
+            ("wallets that it refuses", self.wallets_parked as u64),
         ];
         rows.iter().try_for_each(|(what, count)| writeln!(f, "{what:<32}{count:>9}"))
     }
@@ -58,6 +63,7 @@ pub fn check_promises(scene: &Scene) -> Figures {
     check.no_request_has_two_answers();
     check.every_signature_is_audited();
     check.what_is_disabled_stays_so();
+    check.mongodb_has_every_wallet();
     let verdict = scene.ok("audit_verify", json!({}));
     check.holds(verdict["ok"] == true, || format!("the audit is broken: {verdict}"));
     let open_ends = scene.open_ends();
@@ -239,6 +245,34 @@ impl<'s> Check<'s> {
                 let status = self.wallets.get(&wallet).map(|wallet| wallet.status.clone());
                 let holds = status.as_deref().is_some_and(|status| ["DISABLED", "PENDING_DELETION", "DELETED"].contains(&status));
                 self.holds(holds, || format!("{id} disabled wallet {wallet}, which is {status:?}"));
+            }
+        }
+    }
+
+    /// MongoDB has one document of each wallet with a key, of its latest version; what it refuses is parked, and reported.
+    fn mongodb_has_every_wallet(&mut self) {
+        let Some(mongodb) = self.scene.mongodb() else { return };
+        let text = |document: &Document, name: &str| document.get_str(name).unwrap_or_default().to_owned();
+        let mut there: HashMap<String, Vec<String>> = HashMap::new();
+        for document in mongodb.database.all() {
+            let version = document.get_i64("version").unwrap_or_default();
+            let written = ["status", "kmsKeyId", "address"].map(|name| text(&document, name)).join("|");
+            there.entry(text(&document, "providerId")).or_default().push(format!("{version}|{written}"));
+        }
+        let parked: HashSet<String> =
+            self.scene.rows("SELECT wallet_id FROM outbox WHERE parked IS NOT NULL").into_iter().collect();
+        let rows = self.scene.rows(
+            "SELECT wallet_id, version, status, kms_key_id, address FROM wallets WHERE status NOT IN ('PENDING', 'FAILED')",
+        );
+        for row in rows {
+            let (id, expected) = row.split_once('|').unwrap();
+            let found = there.remove(id).unwrap_or_default();
+            if parked.contains(id) {
+                self.figures.wallets_parked += 1;
+            } else if found == [expected] {
+                self.figures.wallets_in_mongodb += 1;
+            } else {
+                self.broken.push(format!("wallet {id} is {expected}, and MongoDB has {found:?}"));
             }
         }
     }

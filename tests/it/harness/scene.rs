@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::journal::{Call, Client, Journal};
+use super::mongo::Mongo;
 use super::process::{Installation, Process};
+use super::proxy::Proxy;
 use super::{PATIENCE, runtime, wait_until};
 
 /// Tries of a call that must come to an end: some PATIENCE of them.
@@ -33,7 +35,14 @@ pub struct Scene {
     emulator: Emulator,
     /// The emulator's log is in a file: its memory forgets.
     kms_directory: TempDir,
+    mongodb: Option<Mongodb>,
     runtime: Runtime,
+}
+
+/// The MongoDB that wallets are copied to, and what stands before it.
+pub struct Mongodb {
+    pub database: Mongo,
+    pub proxy: Proxy,
 }
 
 impl Scene {
@@ -61,8 +70,25 @@ impl Scene {
             settings: settings.map(|(name, value)| (name, value.to_owned())).into(),
             emulator,
             kms_directory,
+            mongodb: None,
             runtime,
         }
+    }
+
+    /// As [`Scene::new`], with a MongoDB that wallets are copied to, if the tests have one.
+    pub fn with_mongodb(test: &str) -> Option<Self> {
+        let database = Mongo::start(test)?;
+        let mut scene = Self::new();
+        let proxy = Proxy::start(database.address());
+        scene.set("KMSIGND__SYNC__MONGODB_URI", database.uri_at(proxy.address()));
+        scene.set("KMSIGND__SYNC__DATABASE", &database.database_name);
+        scene.mongodb = Some(Mongodb { database, proxy });
+        Some(scene)
+    }
+
+    /// Of a scene that has one.
+    pub fn mongodb(&self) -> Option<&Mongodb> {
+        self.mongodb.as_ref()
     }
 
     /// A setting of every daemon from now on, as an environment variable.
@@ -218,6 +244,9 @@ impl Scene {
         let told =
             |(what, sql): &(&str, &str)| rows(&database, sql).into_iter().map(|row| format!("{what} {row}")).collect::<Vec<_>>();
         let mut ends: Vec<String> = OPEN_ENDS.iter().flat_map(told).collect();
+        if self.mongodb.is_some() {
+            ends.extend(told(&("a wallet that MongoDB has not:", "SELECT wallet_id, version FROM outbox WHERE parked IS NULL")));
+        }
         let known = "SELECT kms_key_id FROM wallets WHERE kms_key_id IS NOT NULL UNION SELECT kms_key_id FROM orphans";
         let known: HashSet<String> = rows(&database, known).into_iter().collect();
         let made = self.keys_made();
