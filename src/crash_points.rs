@@ -71,6 +71,9 @@ crash_points! {
     OrphanListed, "orphan_listed", "A key without a wallet is on the list.";
     IntentsSwept, "intents_swept", "Intents that a crash left open have an outcome: unknown.";
 
+    DriveRecorded, "drive_recorded", "That KMS has followed a wallet, or why not.";
+    DeletionRecorded, "deletion_recorded", "The DELETED wallet whose key is gone.";
+    DriftRecorded, "drift_recorded", "That a key is in another state than its wallet.";
     BeforeMongodbCommand, "before_mongodb_command", "The outbox has the wallets; MongoDB has nothing of this command.";
     AfterMongodbCommand, "after_mongodb_command", "MongoDB may have the wallets, and the outbox still has them.";
     OutboxAcknowledged, "outbox_acknowledged", "MongoDB has the wallets, and the outbox has them no more.";

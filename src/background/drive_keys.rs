@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::WalletId;
 use crate::kms::{Answered, AttemptError, KeyChange, KeyDescription, Kms, KmsError};
 use crate::metrics;
@@ -142,6 +143,7 @@ async fn bring(services: &Services, drive: &KeyDrive) -> Ended {
             (news.map(|_| false), kms_answers)
         }
     };
+    crash_points::reach(CrashPoint::DriveRecorded);
     match recorded {
         Ok(true) => {
             tracing::info!(wallet = %wallet_id, wanted = %drive.wanted(), "KMS has followed the wallet");
@@ -275,6 +277,7 @@ async fn look_whether_gone(services: &Services, due: &DueDeletion) -> Ended {
         Err(error) if error.cause == AttemptError::NotFound => {
             match services.store.record_deleted(wallet_id, request_ids).await {
                 Ok(ended) => {
+                    crash_points::reach(CrashPoint::DeletionRecorded);
                     if ended {
                         tracing::info!(wallet = %wallet_id, "KMS has deleted the wallet's key");
                     }

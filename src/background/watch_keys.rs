@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::WalletId;
 use crate::kms::{Answered, AttemptError};
 use crate::metrics;
@@ -174,6 +175,7 @@ impl Watch {
         let known = watched.drift.as_ref() == Some(&state);
         let again = look.is_some_and(|look| look.seen.as_ref() == Some(&state));
         if again && !known && services.store.record_drift(&watched, Some(state.clone()), request_ids).await? {
+            crash_points::reach(CrashPoint::DriftRecorded);
             tracing::error!(
                 alarm = "key_drift",
                 wallet = %id,

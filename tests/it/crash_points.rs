@@ -229,6 +229,73 @@ const SCENARIOS: &[Scenario] = &[
         points: &[(IntentsSwept, 1)],
     },
     Scenario {
+        name: "disable a wallet",
+        prepare: |scene| vec![disabling(&wallet(scene))],
+        mongodb: false,
+        points: &[
+            (EndQueued, 1),
+            (EndDurable, 1),
+            (BeforeReply, 1),
+            (BeforeDescribeKey, 1),
+            (BeforeChangeKey, 1),
+            (AfterChangeKey, 1),
+            (BeforeDescribeKey, 2),
+            (AfterDescribeKey, 2),
+            (DriveRecorded, 1),
+        ],
+    },
+    Scenario {
+        name: "enable a wallet",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            settled(scene, &disabling(&wallet));
+            let params = json!({ "walletId": wallet["walletId"], "reason": "a test", "requestId": "enable" });
+            vec![Call::new("wallet_enable", params)]
+        },
+        mongodb: false,
+        points: &[(EndDurable, 1), (BeforeChangeKey, 1), (AfterChangeKey, 1), (DriveRecorded, 1)],
+    },
+    Scenario {
+        name: "schedule a deletion",
+        prepare: |scene| vec![deletion(scene)],
+        mongodb: false,
+        points: &[(EndDurable, 1), (BeforeChangeKey, 1), (AfterChangeKey, 1), (DriveRecorded, 1)],
+    },
+    Scenario {
+        name: "cancel a deletion",
+        prepare: |scene| {
+            let deletion = deletion(scene);
+            settled(scene, &deletion);
+            vec![Call::new("kms_cancelKeyDeletion", json!({ "keyId": deletion.params["keyId"], "requestId": "cancel" }))]
+        },
+        mongodb: false,
+        points: &[(EndDurable, 1), (BeforeChangeKey, 1), (AfterChangeKey, 1), (DriveRecorded, 1)],
+    },
+    Scenario {
+        name: "see a key gone",
+        prepare: |scene| {
+            let deletion = deletion(scene);
+            settled(scene, &deletion);
+            scene.execute("UPDATE wallets SET deletion_date = 1");
+            // KMS shows no key at all any more.
+            scene.faults().change(|switches| switches.lags.new_key_hidden_ms = 3_600_000);
+            vec![]
+        },
+        mongodb: false,
+        points: &[(AfterDescribeKey, 1), (DeletionRecorded, 1)],
+    },
+    Scenario {
+        name: "see drift",
+        prepare: |scene| {
+            let key = wallet(scene)["kmsKeyId"].as_str().unwrap().to_owned();
+            scene.block_on(client(&scene.kms_endpoint(), HERE).disable_key().key_id(key).send()).unwrap();
+            scene.execute("UPDATE wallets SET updated_at = 1");
+            vec![]
+        },
+        mongodb: false,
+        points: &[(DriftRecorded, 1)],
+    },
+    Scenario {
         name: "copy a wallet to MongoDB",
         prepare: |scene| {
             wallet(scene);
@@ -280,6 +347,26 @@ fn wallet(scene: &mut Scene) -> Value {
     let wallet = scene.settle(&creation("prepared")).unwrap();
     scene.kill();
     wallet
+}
+
+fn disabling(wallet: &Value) -> Call {
+    Call::new("wallet_disable", json!({ "walletId": wallet["walletId"], "reason": "a test", "requestId": "disable" }))
+}
+
+/// The deletion of a new wallet's key.
+fn deletion(scene: &mut Scene) -> Call {
+    scene.set("KMSIGND__KEYS__ALLOW_DELETION", "true");
+    let wallet = wallet(scene);
+    let params = json!({ "keyId": wallet["kmsKeyId"], "confirm": wallet["address"], "requestId": "delete" });
+    Call::new("kms_deleteKey", params)
+}
+
+/// A daemon that carries the call out to its last consequence, and is then killed.
+fn settled(scene: &mut Scene, call: &Call) {
+    scene.start();
+    scene.settle(call).unwrap();
+    scene.heal();
+    scene.kill();
 }
 
 /// A creation to which KMS gave no answer, and a daemon killed before it looked for the key.

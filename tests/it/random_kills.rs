@@ -3,8 +3,9 @@
 //!
 //! `KMSIGND_TEST_KILLS=N` kills N times, `KMSIGND_TEST_SEED=S` chooses the moments and faults of an earlier run again.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use kmsignd::emulator::{Fault, Lags, Operation, Script, Switches};
 use serde_json::{Value, json};
 
 use crate::harness::journal::{Call, Client};
+use crate::harness::mongo::{Mongo, provider_id};
 use crate::harness::promises::check_promises;
 use crate::harness::proxy;
 use crate::harness::scene::Scene;
@@ -38,8 +40,8 @@ impl Random {
         self.next() % bound
     }
 
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[usize::try_from(self.below(all.len() as u64)).unwrap()]
+    fn one_of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+        &all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
 }
 
@@ -62,6 +64,10 @@ fn kills_at_random_under_load_keep_the_promises() {
         for (number, client) in clients.into_iter().enumerate() {
             let (load, seed) = (&load, random.next());
             scope.spawn(move || load.run(number, client, Random(seed)));
+        }
+        if let Some(mongodb) = scene.mongodb().map(Arc::clone) {
+            let load = &load;
+            scope.spawn(move || load.watch_versions(&mongodb.database));
         }
         // The clients must end even if this panics, or the scope waits for them for ever.
         let _stop = StopAtEnd(&load.stop);
@@ -88,6 +94,7 @@ fn kills_at_random_under_load_keep_the_promises() {
     let open = scene.journal().open_calls();
     scene.heal();
     let figures = check_promises(&scene);
+    load.assert_states(&scene);
     println!(
         "{figures}{:<32}{kills:>9}\n{:<32}{while_starting:>9}\n{:<32}{:>9}\n{:<32}{:>9}\n{:<32}{:>9}",
         "kills survived",
@@ -116,12 +123,17 @@ fn misbehaviour(random: &mut Random) -> Switches {
     const OPERATIONS: [Operation; 5] =
         [Operation::CreateKey, Operation::GetPublicKey, Operation::Sign, Operation::GetResources, Operation::DescribeKey];
     let scripts = (0..random.below(4)).map(|_| {
-        let (operation, fault) = (random.one_of(&OPERATIONS), random.one_of(&FAULTS));
+        let (operation, fault) = (*random.one_of(&OPERATIONS), *random.one_of(&FAULTS));
         Script::next(operation, fault).times(u32::try_from(random.below(3)).unwrap() + 1)
     });
     Switches {
         scripts: scripts.collect(),
-        lags: Lags { new_key_hidden_ms: random.below(200), tags_lag_ms: random.below(300), replica_creating_ms: 0 },
+        lags: Lags {
+            new_key_hidden_ms: random.below(200),
+            tags_lag_ms: random.below(300),
+            key_state_lag_ms: random.below(300),
+            replica_creating_ms: 0,
+        },
         latency_ms: [(Operation::CreateKey, random.below(30)), (Operation::Sign, random.below(10))].into(),
         ..Switches::default()
     }
@@ -146,42 +158,106 @@ fn broken_way(random: &mut Random) -> proxy::Fault {
 struct Load {
     stop: AtomicBool,
     wallets: Mutex<Vec<Value>>,
+    /// Of wallets that are disabled and enabled: what was answered last.
+    states: Mutex<BTreeMap<String, String>>,
     finished: AtomicUsize,
 }
 
 impl Load {
     fn run(&self, number: usize, mut client: Client, mut random: Random) {
-        let mut answered: Vec<Call> = Vec::new();
+        let mut mine = Mine::default();
         for n in 0.. {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
             let id = format!("client {number} call {n}");
-            let wallet = {
-                let wallets = self.wallets.lock().unwrap();
-                (!wallets.is_empty()).then(|| wallets[usize::try_from(random.below(wallets.len() as u64)).unwrap()].clone())
-            };
-            let call = match (random.below(10), wallet) {
-                (0 | 1, _) | (_, None) => {
-                    let asset = random.one_of(&["BTC", "ETH", "DOGE"]);
-                    Call::new("wallet_create", json!({ "userId": "user123", "asset": asset, "idempotencyKey": id }))
-                }
-                (2, _) if !answered.is_empty() => answered[usize::try_from(random.below(answered.len() as u64)).unwrap()].clone(),
-                (_, Some(wallet)) => {
-                    let digest = digest(number * 10_000_000 + n);
-                    let params = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest, "requestId": id });
-                    Call::new("kms_signTransactionHash", params)
-                }
-            };
-            if let Some(Ok(result)) = client.settle(&call, TRIES_UNDER_LOAD) {
-                self.finished.fetch_add(1, Ordering::Relaxed);
-                if call.method == "wallet_create" {
-                    self.wallets.lock().unwrap().push(result);
-                }
-                answered.push(call);
+            let (call, is_new) = self.next(&id, number * 10_000_000 + n, &mut mine, &mut random);
+            let switches = is_new && call.method.ends_with("able");
+            let switched = if switches { mine.switched.take() } else { None };
+            if let Some(wallet) = &switched {
+                // Unknown until it is answered; for good if it never is.
+                self.states.lock().unwrap().remove(wallet["walletId"].as_str().unwrap());
             }
+            let Some(outcome) = client.settle(&call, TRIES_UNDER_LOAD) else { continue };
+            self.finished.fetch_add(1, Ordering::Relaxed);
+            let Ok(result) = outcome else { continue };
+            if switches {
+                self.note_state(&result);
+                if result["status"] == "DISABLED" {
+                    let refused = client.settle(&signing(&result, &format!("{id}, disabled"), n), TRIES_UNDER_LOAD);
+                    assert!(!matches!(refused, Some(Ok(_))), "a DISABLED wallet signed: {refused:?}");
+                }
+                mine.switched = Some(result);
+            } else if is_new && call.method == "wallet_create" {
+                // One is for switching on and off, and nobody else signs with it.
+                match mine.switched {
+                    None => mine.switched = Some(result),
+                    Some(_) => self.wallets.lock().unwrap().push(result),
+                }
+            }
+            mine.answered.push(call);
         }
     }
+
+    /// Something to do, and whether it is new; else it is the repeat of a call that was answered.
+    fn next(&self, id: &str, number: usize, mine: &mut Mine, random: &mut Random) -> (Call, bool) {
+        let wallets = self.wallets.lock().unwrap();
+        let call = match (random.below(20), &mine.switched) {
+            (0 | 1, Some(wallet)) => {
+                let method = if wallet["status"] == "DISABLED" { "wallet_enable" } else { "wallet_disable" };
+                Call::new(method, json!({ "walletId": wallet["walletId"], "reason": "a test", "requestId": id }))
+            }
+            (2 | 3, _) if !mine.answered.is_empty() => return (random.one_of(&mine.answered).clone(), false),
+            (8.., Some(_)) if !wallets.is_empty() => signing(random.one_of(&wallets), id, number),
+            _ => {
+                let asset = random.one_of(&["BTC", "ETH", "DOGE"]);
+                Call::new("wallet_create", json!({ "userId": "user123", "asset": asset, "idempotencyKey": id }))
+            }
+        };
+        (call, true)
+    }
+
+    /// Reads MongoDB's documents again and again: no wallet may get older.
+    fn watch_versions(&self, mongodb: &Mongo) {
+        let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            for document in mongodb.all() {
+                let (id, version) = (provider_id(&document), document.get_i64("version").unwrap());
+                let before = newest.insert(id.clone(), version);
+                assert!(before.is_none_or(|before| before <= version), "{id} was {before:?} and is {version}");
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn note_state(&self, wallet: &Value) {
+        let text = |name: &str| wallet[name].as_str().unwrap().to_owned();
+        self.states.lock().unwrap().insert(text("walletId"), text("status"));
+    }
+
+    /// Wallets are as they were answered last.
+    fn assert_states(&self, scene: &Scene) {
+        for (wallet, status) in &*self.states.lock().unwrap() {
+            assert_eq!(
+                scene.rows(&format!("SELECT status FROM wallets WHERE wallet_id = '{wallet}'")),
+                [status.as_str()],
+                "{wallet}"
+            );
+        }
+    }
+}
+
+/// What one client keeps to itself.
+#[derive(Default)]
+struct Mine {
+    answered: Vec<Call>,
+    /// A wallet that only this client disables and enables, as it was answered last.
+    switched: Option<Value>,
+}
+
+fn signing(wallet: &Value, id: &str, number: usize) -> Call {
+    let params = json!({ "keyId": wallet["kmsKeyId"], "transactionHash": digest(number), "requestId": id });
+    Call::new("kms_signTransactionHash", params)
 }
 
 /// Ends the load, come what may.

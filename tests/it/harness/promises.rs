@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
+use kmsignd::wallets::lifecycle::Status;
 use mongodb::bson::Document;
 use serde_json::{Value, json};
 
 use super::journal::Told;
 use super::scene::Scene;
+use crate::kms_conformance::{HERE, client};
 use crate::signing::assert_signed;
 
 const SIGN: &str = "kms_signTransactionHash";
@@ -63,6 +65,7 @@ pub fn check_promises(scene: &Scene) -> Figures {
     check.no_request_has_two_answers();
     check.every_signature_is_audited();
     check.what_is_disabled_stays_so();
+    check.kms_has_every_key_in_its_wallets_state();
     check.mongodb_has_every_wallet();
     let verdict = scene.ok("audit_verify", json!({}));
     check.holds(verdict["ok"] == true, || format!("the audit is broken: {verdict}"));
@@ -247,6 +250,24 @@ impl<'s> Check<'s> {
                 self.holds(holds, || format!("{id} disabled wallet {wallet}, which is {status:?}"));
             }
         }
+    }
+
+    /// KMS has followed the wallets; what others changed there is reported.
+    fn kms_has_every_key_in_its_wallets_state(&mut self) {
+        let kms = client(&self.scene.kms_endpoint(), HERE);
+        let drifting: HashSet<String> = self.scene.rows("SELECT wallet_id FROM drift").into_iter().collect();
+        let expected = self.wallets.iter().filter_map(|(id, wallet)| {
+            let status: Status = wallet.status.parse().unwrap();
+            Some((id, wallet, status.key_state()?)).filter(|_| !drifting.contains(id))
+        });
+        let wrong: Vec<String> = expected
+            .filter_map(|(id, wallet, expected)| {
+                let described = self.scene.block_on(kms.describe_key().key_id(&wallet.key).send()).unwrap();
+                let found = described.key_metadata.and_then(|metadata| metadata.key_state).unwrap();
+                (!expected.is(found.as_str())).then(|| format!("wallet {id} is {}, and its key {found}", wallet.status))
+            })
+            .collect();
+        self.broken.extend(wrong);
     }
 
     /// MongoDB has one document of each wallet with a key, of its latest version; what it refuses is parked, and reported.

@@ -35,7 +35,7 @@ pub struct Scene {
     emulator: Emulator,
     /// The emulator's log is in a file: its memory forgets.
     kms_directory: TempDir,
-    mongodb: Option<Mongodb>,
+    mongodb: Option<Arc<Mongodb>>,
     runtime: Runtime,
 }
 
@@ -82,12 +82,12 @@ impl Scene {
         let proxy = Proxy::start(database.address());
         scene.set("KMSIGND__SYNC__MONGODB_URI", database.uri_at(proxy.address()));
         scene.set("KMSIGND__SYNC__DATABASE", &database.database_name);
-        scene.mongodb = Some(Mongodb { database, proxy });
+        scene.mongodb = Some(Arc::new(Mongodb { database, proxy }));
         Some(scene)
     }
 
     /// Of a scene that has one.
-    pub fn mongodb(&self) -> Option<&Mongodb> {
+    pub fn mongodb(&self) -> Option<&Arc<Mongodb>> {
         self.mongodb.as_ref()
     }
 
@@ -267,6 +267,10 @@ const OPEN_ENDS: &[(&str, &str)] = &[
         "a PENDING wallet:",
         "SELECT wallet_id FROM wallets WHERE status = 'PENDING' AND wallet_id NOT IN \
      (SELECT wallet_id FROM pending_keys WHERE finding IS NOT NULL)",
+    ),
+    (
+        "a deletion that is over:",
+        "SELECT wallet_id FROM wallets WHERE status = 'PENDING_DELETION' AND deletion_date <= unixepoch() * 1000",
     ),
     ("a key to be driven:", "SELECT wallet_id, wanted FROM key_drives"),
 ];
