@@ -226,7 +226,7 @@ impl Load {
                 let before = newest.insert(id.clone(), version);
                 assert!(before.is_none_or(|before| before <= version), "{id} was {before:?} and is {version}");
             }
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(300));
         }
     }
 
