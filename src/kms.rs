@@ -172,7 +172,10 @@ pub struct Answered<T> {
 #[error("{operation}: {cause}", operation = .operation.name())]
 pub struct KmsError {
     pub operation: Operation,
+    /// How the last attempt failed.
     pub cause: AttemptError,
+    /// An attempt before the last may have had its effect.
+    pub lost_before: bool,
 }
 
 /// The operations, with what may be repeated.
@@ -248,19 +251,25 @@ impl Operation {
     }
 }
 
-impl KmsError {
-    /// Whether the operation provably had no effect.
-    pub const fn had_no_effect(&self) -> bool {
-        match self.cause {
-            AttemptError::Unavailable { .. } | AttemptError::Lost => false,
-            AttemptError::NotSent
-            | AttemptError::NoCredentials
-            | AttemptError::Throttled
-            | AttemptError::Denied
-            | AttemptError::NotFound
-            | AttemptError::KeyState { .. }
-            | AttemptError::Refused { .. } => true,
+impl AttemptError {
+    const fn may_have_had_its_effect(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Lost => true,
+            Self::NotSent
+            | Self::NoCredentials
+            | Self::Throttled
+            | Self::Denied
+            | Self::NotFound
+            | Self::KeyState { .. }
+            | Self::Refused { .. } => false,
         }
+    }
+}
+
+impl KmsError {
+    /// Whether the operation provably had no effect, by any of its attempts.
+    pub const fn had_no_effect(&self) -> bool {
+        !self.lost_before && !self.cause.may_have_had_its_effect()
     }
 
     /// Whether KMS refused because of the key itself: it is gone, or its state does not allow it.
@@ -370,7 +379,10 @@ impl Kms {
         let wallet_id = permit.wallet_id();
         if wallet_id != key.wallet_id() {
             let cause = AttemptError::Refused { code: "the permit is for another wallet".to_owned() };
-            return Answered { result: Err(KmsError { operation: Operation::Sign, cause }), request_ids: Vec::new() };
+            return Answered {
+                result: Err(KmsError { operation: Operation::Sign, cause, lost_before: false }),
+                request_ids: Vec::new(),
+            };
         }
         let payload = permit.into_payload();
         let Answered { result, request_ids } = self.run(Operation::Sign, || self.service.sign(key.arn(), &payload)).await;
@@ -381,7 +393,10 @@ impl Kms {
     pub async fn create_key(&self, permit: &CreationPermit) -> Answered<KeyArn> {
         let KeyNeed::Make { .. } = permit.need() else {
             let cause = AttemptError::Refused { code: "the wallet's key may exist already".to_owned() };
-            return Answered { result: Err(KmsError { operation: Operation::CreateKey, cause }), request_ids: Vec::new() };
+            return Answered {
+                result: Err(KmsError { operation: Operation::CreateKey, cause, lost_before: false }),
+                request_ids: Vec::new(),
+            };
         };
         let key = self.new_key(permit.wallet());
         self.run(Operation::CreateKey, || self.service.create_key(&key)).await
@@ -476,7 +491,11 @@ impl Kms {
         let result = result.and_then(|der| {
             PublicKey::from_spki_der(spec, &der).map_err(|error| {
                 tracing::error!(%error, "KMS returned a public key that cannot be read");
-                KmsError { operation, cause: AttemptError::Refused { code: "unreadable public key".to_owned() } }
+                KmsError {
+                    operation,
+                    cause: AttemptError::Refused { code: "unreadable public key".to_owned() },
+                    lost_before: false,
+                }
             })
         });
         Answered { result, request_ids }
@@ -516,11 +535,11 @@ impl Kms {
         const FIRST_PAUSE: Duration = Duration::from_millis(50);
         let deadline = Instant::now() + self.limits.operation_timeout;
         let mut request_ids = Vec::new();
-        let mut pause = FIRST_PAUSE;
-        let fail = |cause| Err(KmsError { operation, cause });
+        let (mut pause, mut lost_before) = (FIRST_PAUSE, false);
+        let fail = |cause, lost_before| Err(KmsError { operation, cause, lost_before });
         loop {
             if !self.governor.turn(operation, deadline).await {
-                return Answered { result: fail(AttemptError::Throttled), request_ids };
+                return Answered { result: fail(AttemptError::Throttled, lost_before), request_ids };
             }
             crash_points::reach(operation.crash_points().0);
             let started = Instant::now();
@@ -537,8 +556,9 @@ impl Kms {
             tracing::warn!(operation = operation.name(), %error, "an attempt at KMS failed");
             let resumes = Instant::now() + pause;
             if !operation.repeats_after(&error) || resumes >= deadline {
-                return Answered { result: fail(error), request_ids };
+                return Answered { result: fail(error, lost_before), request_ids };
             }
+            lost_before |= error.may_have_had_its_effect();
             tokio::time::sleep_until(resumes.into()).await;
             pause = pause.saturating_mul(2);
         }
