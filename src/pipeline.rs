@@ -41,13 +41,16 @@ pub use self::sync::{SyncHealth, SyncState};
 /// A request from its frame to its reply.
 pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply {
     let (started, method) = (Instant::now(), rpc::find_method(frame.method()).map_or("unknown", |method| method.name));
-    let recorded = match rpc::read(&frame, &services.networks) {
-        Ok(call) => services.carry_out(caller, call).await,
-        Err(failure) => Recorded::unreadable(failure),
+    let (recorded, request_id) = match rpc::read(&frame, &services.networks) {
+        Ok(call) => {
+            let request_id = call.bound_request().map(|request| request.id.clone());
+            (services.carry_out(caller, call).await, request_id)
+        }
+        Err(failure) => (Recorded::unreadable(failure), rpc::request_id(&frame)),
     };
     metrics::request(method, recorded.outcome(), started.elapsed());
     crash_points::reach(CrashPoint::BeforeReply);
-    rpc::reply(recorded)
+    rpc::reply(recorded).to(request_id.as_ref())
 }
 
 impl Services {

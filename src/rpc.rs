@@ -261,6 +261,12 @@ pub fn read(frame: &Frame, networks: &Networks) -> Result<Call, Failure> {
     Ok(Call { method, request, bound, on_behalf_of })
 }
 
+/// The requestId or idempotencyKey of a frame whose other parameters may be wrong, if it can be read.
+pub fn request_id(frame: &Frame) -> Option<RequestId> {
+    let method = find_method(frame.method())?;
+    params::glance(method, frame.params(), method.request_id_param()?)?.as_str()?.parse().ok()
+}
+
 type ReadRequest = (Request, Option<RequestId>, Option<OnBehalfOf>);
 
 fn read_request(method: &'static Method, params: Option<&str>, networks: &Networks) -> Result<ReadRequest, Failure> {

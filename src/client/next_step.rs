@@ -101,6 +101,8 @@ fn refused(refusal: &Refusal, attempt: &Attempt) -> Option<String> {
             Some(id) => format!("a second person has to approve {id}; then repeat the same command with the same id"),
             None => "a second person has to approve it; then repeat the same command with the same id".to_owned(),
         }),
+        // It is not the id that is used up, and the message says what is.
+        Kind::Conflict if matches!(refusal.text("field"), Some("nonce" | "sequence" | "ticket" | "outpoint")) => None,
         Kind::Conflict => attempt.repeat.as_ref().map(|repeat| format!("take a new {}, or none to have one made", repeat.flag)),
         Kind::Frozen => Some(format!("{} shows what is frozen and why", attempt.command("status"))),
         Kind::KeyNotUsable => Some(format!("{} shows the state of each wallet", attempt.command("wallet list"))),

@@ -71,7 +71,7 @@ pub fn reference() -> String {
     text.push_str(
         "\n## Errors\n\n`{code, message, data: {kind, retry, ...}}`. `retry` says whether the same request may be sent again: \
          `never`, `later` (nothing was done), or `sameRequestId` (something may have been done, so only the same requestId or \
-         idempotencyKey is safe).\n\n| kind | code | retry | meaning |\n|---|---|---|---|\n",
+         idempotencyKey is safe). An error of a call with a requestId or idempotencyKey has it as `requestId`.\n\n| kind | code | retry | meaning |\n|---|---|---|---|\n",
     );
     for kind in Kind::ALL {
         let retry = match kind.retry() {

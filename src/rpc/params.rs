@@ -95,6 +95,15 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// One parameter as it was sent, whatever the others are.
+pub fn glance(method: &Method, params: Option<&str>, name: &str) -> Option<Value> {
+    match serde_json::from_str(params?).ok()? {
+        Value::Object(mut named) => named.remove(name),
+        Value::Array(listed) => by_position(method, listed).ok()?.remove(name),
+        _ => None,
+    }
+}
+
 fn by_position(method: &Method, listed: Vec<Value>) -> Result<Map<String, Value>, Failure> {
     if listed.is_empty() {
         return Ok(Map::new());

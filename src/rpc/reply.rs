@@ -3,6 +3,7 @@
 use jsonrpsee::{IntoResponse, ResponsePayload};
 
 use super::error_codes::{Kind, RpcError};
+use crate::ids::RequestId;
 use crate::outcome::{Answer, Failure};
 use crate::store::commits::Recorded;
 
@@ -17,6 +18,16 @@ pub struct Reply(Result<Answer, RpcError>);
 /// Builds the reply to a request whose end is recorded.
 pub fn reply(recorded: Recorded) -> Reply {
     Reply(recorded.into_outcome().map_err(|failure| error_of(&failure)))
+}
+
+impl Reply {
+    /// Says in an error which request it answers, for callers that retry by it.
+    pub fn to(self, request_id: Option<&RequestId>) -> Self {
+        match (self.0, request_id) {
+            (Err(error), Some(request_id)) => Self(Err(error.with("requestId", request_id.as_str()))),
+            (result, _) => Self(result),
+        }
+    }
 }
 
 impl IntoResponse for Reply {

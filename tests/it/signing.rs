@@ -111,7 +111,7 @@ fn sign_with_a_defective_signature_of_kms_releases_it_only_if_it_is_legal() {
         }
         let error = answer.unwrap_err();
         assert_is("SIGNATURE_INVALID", &error);
-        assert_eq!(members(&error["data"]), ["kind", "retry"], "nothing of the signature is in the error");
+        assert_eq!(members(&error["data"]), ["kind", "requestId", "retry"], "nothing of the signature is in the error");
         assert_eq!(last_outcome(&daemon), "SIGNATURE_INVALID", "{defect:?}");
         assert_eq!(daemon.query("SELECT count(*) FROM requests WHERE answer IS NULL"), "0", "a failure binds no requestId");
         assert_signed(&wallet, &digest(n), &daemon.ok("kms_signTransactionHash", params));
