@@ -284,6 +284,38 @@ impl SigningPayload {
     }
 }
 
+/// A signature that verified, as the store keeps it. What leaves is made of these bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureBytes {
+    Ecdsa {
+        /// r then s, 32 bytes each, big-endian; s is low.
+        r_s: [u8; 64],
+        /// 0..3.
+        recovery_id: u8,
+    },
+    /// R then s, as RFC 8032 writes them.
+    Ed25519([u8; 64]),
+}
+
+impl SignatureBytes {
+    /// 65 bytes with the recovery id last, or Ed25519's 64.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ecdsa { r_s, recovery_id } => [&r_s[..], &[*recovery_id]].concat(),
+            Self::Ed25519(bytes) => bytes.to_vec(),
+        }
+    }
+
+    /// Reads the form that [`SignatureBytes::to_bytes`] gives.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_at_checked(64)? {
+            (signature, []) => Some(Self::Ed25519(signature.try_into().ok()?)),
+            (signature, &[recovery_id @ 0..=3]) => Some(Self::Ecdsa { r_s: signature.try_into().ok()?, recovery_id }),
+            _ => None,
+        }
+    }
+}
+
 /// 1..4096 bytes: what KMS signs as a RAW message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ed25519Message(Vec<u8>);
@@ -345,6 +377,16 @@ mod tests {
             point
         };
         assert!(PublicKey::from_bytes(KeySpec::EccNistEdwards25519, &identity).is_err(), "small order");
+    }
+
+    #[test]
+    fn signature_bytes_round_trip() {
+        for signature in [SignatureBytes::Ecdsa { r_s: [7; 64], recovery_id: 3 }, SignatureBytes::Ed25519([7; 64])] {
+            assert_eq!(SignatureBytes::from_bytes(&signature.to_bytes()), Some(signature));
+        }
+        for bad in [&[7; 63][..], &[7; 65], &[0; 66], &[]] {
+            assert_eq!(SignatureBytes::from_bytes(bad), None);
+        }
     }
 
     #[test]

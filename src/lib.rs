@@ -14,6 +14,7 @@ pub mod config;
 pub mod ids;
 pub mod clock;
 pub mod keys;
+pub mod guards;
 pub mod outcome;
 
 // The way of a request, in order.

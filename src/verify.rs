@@ -5,7 +5,7 @@ pub mod ed25519;
 pub mod secp256k1;
 
 use crate::ids::WalletId;
-use crate::keys::{KeySpec, PublicKey, SigningPayload};
+use crate::keys::{KeySpec, PublicKey, SignatureBytes, SigningPayload};
 use crate::kms::RawSignature;
 use crate::outcome::Failure;
 use crate::store::commits::UsableKey;
@@ -46,6 +46,16 @@ impl VerifiedSignature {
     /// What was signed.
     pub const fn payload(&self) -> &SigningPayload {
         &self.payload
+    }
+
+    /// As the store keeps it.
+    pub const fn bytes(&self) -> SignatureBytes {
+        match &self.signature {
+            CheckedSignature::Ecdsa(signature) => {
+                SignatureBytes::Ecdsa { r_s: *signature.r_s(), recovery_id: signature.recovery_id() }
+            }
+            CheckedSignature::Ed25519(signature) => SignatureBytes::Ed25519(*signature.as_bytes()),
+        }
     }
 
     /// The ECDSA signature, if it is one.

@@ -11,6 +11,7 @@
 //! gave is dropped.
 
 mod change;
+mod guarded;
 mod heal;
 mod in_flight;
 mod live;
@@ -34,6 +35,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
 pub use self::change::StateChange;
+pub use self::guarded::{GuardedPayload, Made, OpenGuarded, OpenRepeat, ReservedGuarded};
 pub(super) use self::heal::append_daemon;
 pub(super) use self::in_flight::InFlight;
 pub(super) use self::live::Live;
@@ -61,7 +63,7 @@ pub struct BoundRequest {
     pub content_hash: [u8; 32],
 }
 
-/// Leave to let KMS sign exactly this payload, once. Made by [`Store::reserve_signing`] alone and used up by signing.
+/// Leave to let KMS sign exactly this payload, once. Made by the reserving transactions alone and used up by signing.
 #[must_use]
 #[derive(Debug)]
 pub struct Permit {

@@ -34,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("dev", &["cli", "client", "config", "daemon", "emulator", "kms", "log", "pipeline", "policy"]),
     ("emulator", &["clock", "ids"]),
+    ("guards", &["chains", "ids"]),
     ("kms", &["clock", "crash_points", "ids", "keys", "metrics", "outcome", "store", "wallets"]),
     ("log", &["config"]),
     ("metrics", &["kms", "outcome"]),
@@ -61,14 +62,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("policy", &["chains", "clock", "ids"]),
     ("rpc", &["chains", "ids", "keys", "outcome", "policy", "store", "transport", "wallets"]),
-    ("store", &["audit", "caller", "chains", "clock", "crash_points", "ids", "keys", "outcome", "policy", "wallets"]),
+    ("store", &["audit", "caller", "chains", "clock", "crash_points", "guards", "ids", "keys", "outcome", "policy", "wallets"]),
     ("transport", &["caller", "rpc"]),
     ("verify", &["ids", "keys", "kms", "outcome", "store"]),
     ("wallets", &["chains", "clock", "ids", "keys", "kms", "outcome", "policy", "rpc", "store", "verify"]),
 ];
 
 /// What decides, parses or describes has no effects: whatever it needs is passed in.
-const PURE: &[&str] = &["audit", "chains", "clock", "ids", "keys", "outcome", "policy", "rpc", "verify", "wallets/lifecycle"];
+const PURE: &[&str] =
+    &["audit", "chains", "clock", "guards", "ids", "keys", "outcome", "policy", "rpc", "verify", "wallets/lifecycle"];
 const EFFECTS: &[&str] = &[
     "tokio",
     "std::{",

@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Closes an intent. `change` is what else belongs to the same transaction; `frees_request` lets the requestId go.
-    async fn record_outcome<C>(
+    pub(super) async fn record_outcome<C>(
         &self,
         open: OpenIntent,
         outcome: Outcome,

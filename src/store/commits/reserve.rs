@@ -13,7 +13,7 @@ use crate::ids::WalletId;
 use crate::keys::SigningPayload;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
-use crate::store::writer::{Pending, WriteTransaction};
+use crate::store::writer::{Durable, Pending, WriteTransaction};
 use crate::store::{Store, StoreError, audit, outbox, pending_keys, requests};
 
 /// How a reserving transaction ended.
@@ -40,6 +40,9 @@ pub(super) enum RequestState {
 impl Store {
     /// Settles a signature for good: key state and requestId are checked and the intent is inserted. The permit is given at
     /// once; recording the outcome waits until the intent is durable.
+    ///
+    /// Only for what spends nothing that the daemon knows of: digests and messages. Whatever is decoded goes through
+    /// [`Store::reserve_guarded`].
     pub async fn reserve_signing(
         &self,
         judged: Judged,
@@ -49,14 +52,13 @@ impl Store {
         // While nothing can be written, KMS is not asked for signatures that could only be withheld.
         let ailing = self.write_health().is_err();
         let reserved = self.reserve(judged, move |reserving| {
-            let wallet = reserving.wallet(wallet_id)?;
-            let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
-                return reserving.refuse(Failure::KeyNotUsable { status: wallet.status });
+            let key = match reserving.usable_key(wallet_id)? {
+                Ok(key) => key,
+                Err(failure) => return reserving.refuse(failure),
             };
             match reserving.request_state()? {
                 // A released signature would have been answered: an unfinished call released nothing and signs again.
                 RequestState::Fresh | RequestState::Unfinished(_) => {
-                    let key = UsableKey { wallet_id, arn, public_key };
                     reserving.open(Some(wallet_id), (Permit { wallet_id, payload }, key))
                 }
                 ended => reserving.end(ended),
@@ -125,19 +127,26 @@ impl Store {
         });
         let (result, durable) = pending.early().await;
         match result {
-            Ok((judged, Reservation::Opened { permit, wallet_id, intent, live, sharing })) => {
+            Ok((judged, reservation)) => self.reserved(judged, reservation, durable).await,
+            Err(error) => Reserved::Settled(Recorded::withheld(&error)),
+        }
+    }
+
+    /// What a reserving transaction came to, once it may be told.
+    pub(super) async fn reserved<T>(&self, judged: Judged, reservation: Reservation<T>, durable: Durable) -> Reserved<T> {
+        match reservation {
+            Reservation::Opened { permit, wallet_id, intent, live, sharing } => {
                 crash_points::reach(CrashPoint::IntentQueued);
                 Reserved::Proceed(permit, OpenIntent { judged, wallet_id, intent, durable: Some(durable), _live: live, sharing })
             }
-            Ok((_, Reservation::Ended(outcome))) => {
+            Reservation::Ended(outcome) => {
                 crash_points::reach(CrashPoint::EndQueued);
                 Reserved::Settled(match durable.wait().await {
                     Ok(()) => Recorded::ended(outcome),
                     Err(error) => Recorded::withheld(&error),
                 })
             }
-            Ok((judged, Reservation::Wait(ending))) => Reserved::Settled(self.repeat_running(judged, ending).await),
-            Err(error) => Reserved::Settled(Recorded::withheld(&error)),
+            Reservation::Wait(ending) => Reserved::Settled(self.repeat_running(judged, ending).await),
         }
     }
 
@@ -189,7 +198,7 @@ pub(super) fn creation_permit(
 }
 
 /// Gives the permit out only once its intent is on disk.
-async fn durably<T>(reserved: Reserved<T>) -> Reserved<T> {
+pub(super) async fn durably<T>(reserved: Reserved<T>) -> Reserved<T> {
     match reserved {
         Reserved::Proceed(permit, open) => match open.durable().await {
             Ok(open) => Reserved::Proceed(permit, open),
@@ -203,14 +212,23 @@ async fn durably<T>(reserved: Reserved<T>) -> Reserved<T> {
 pub(super) struct Reserving<'a, 'b> {
     pub transaction: &'a mut WriteTransaction<'b>,
     pub judged: &'a Judged,
-    in_flight: &'a InFlight,
-    live: Live,
+    pub in_flight: &'a InFlight,
+    pub live: Live,
     pub now: Timestamp,
 }
 
 impl Reserving<'_, '_> {
     pub fn wallet(&self, id: WalletId) -> Result<Wallet, StoreError> {
         wallets::find(self.transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))
+    }
+
+    /// The wallet's key if it may sign now, or why not. Every signature begins here, so that nothing passes by a state.
+    pub fn usable_key(&self, wallet_id: WalletId) -> Result<Result<UsableKey, Failure>, StoreError> {
+        let wallet = self.wallet(wallet_id)?;
+        let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
+            return Ok(Err(Failure::KeyNotUsable { status: wallet.status }));
+        };
+        Ok(Ok(UsableKey { wallet_id, arn, public_key }))
     }
 
     pub fn request_state(&self) -> Result<RequestState, StoreError> {
@@ -230,7 +248,7 @@ impl Reserving<'_, '_> {
     }
 
     /// Inserts the intent and gives the permit out.
-    fn open<T>(self, wallet_id: Option<WalletId>, permit: T) -> Result<Reservation<T>, StoreError> {
+    pub fn open<T>(self, wallet_id: Option<WalletId>, permit: T) -> Result<Reservation<T>, StoreError> {
         let (judged, now) = (self.judged, self.now);
         let sequence =
             audit::append(self.transaction, |sequence| judged.record(sequence, now, Kind::Intent, None, None).about(wallet_id))?;
@@ -238,14 +256,19 @@ impl Reserving<'_, '_> {
             .connection
             .prepare_cached("INSERT INTO open_intents (intent, wallet_id) VALUES (?1, ?2)")?
             .execute((sequence, wallet_id.map(|id| id.to_string())))?;
-        let mut sharing = None;
         if let (Some(key), Some(request)) = (judged.request_key(), &judged.request) {
             requests::bind(self.transaction.connection, &key, &request.content_hash, wallet_id, sequence)?;
-            sharing = Some(self.in_flight.enter(key, request.content_hash));
         }
+        let sharing = self.share();
         let intent = self.transaction.head.clone();
         let live = self.live.intent((intent.sequence, intent.hash));
         Ok(Reservation::Opened { permit, wallet_id, intent, live, sharing })
+    }
+
+    /// Lets calls with the same requestId wait for this one's end.
+    pub fn share(&self) -> Option<Sharing> {
+        let (key, request) = (self.judged.request_key()?, self.judged.request.as_ref()?);
+        Some(self.in_flight.enter(key, request.content_hash))
     }
 
     pub fn refuse<T>(self, failure: Failure) -> Result<Reservation<T>, StoreError> {

@@ -66,24 +66,40 @@ CREATE TRIGGER outbox_shrinks AFTER DELETE ON outbox BEGIN UPDATE outbox_size SE
 INSERT INTO outbox (wallet_id, version, since)
 SELECT wallet_id, version, updated_at FROM wallets WHERE status NOT IN ('PENDING', 'FAILED') ORDER BY wallet_id;
 
--- What was, or is being, signed under a guard, by the hash of its unsigned payload. Never pruned.
+-- What was asked to be signed under guards, by the hash of its unsigned bytes. Never pruned.
 CREATE TABLE contents (
-    content_hash BLOB    NOT NULL PRIMARY KEY CHECK (length(content_hash) = 32),
-    wallet_id    TEXT    NOT NULL REFERENCES wallets (wallet_id),
-    intent       INTEGER NOT NULL REFERENCES audit (sequence),
-    summary      TEXT    NOT NULL,            -- JSON: what policy is shown beside a replacement
-    signatures   TEXT                         -- JSON: the released signatures; NULL while none is
+    content_hash BLOB NOT NULL PRIMARY KEY CHECK (length(content_hash) = 32),
+    summary      TEXT NOT NULL                -- JSON: what policy is shown beside a replacement
 ) STRICT, WITHOUT ROWID;
+
+-- The signatures of a content: one for each wallet and slot that was asked for. A definite refusal alone takes a row away.
+CREATE TABLE signatures (
+    content_hash BLOB    NOT NULL REFERENCES contents (content_hash),
+    wallet_id    TEXT    NOT NULL REFERENCES wallets (wallet_id),
+    slot         INTEGER NOT NULL CHECK (slot >= 0),          -- which of several payloads, such as the number of the input; else 0
+    digest       TEXT    NOT NULL CHECK (length(digest) = 64), -- the payload's, as in the audit: one slot never gets another
+    intent       INTEGER NOT NULL REFERENCES audit (sequence), -- of the latest attempt
+    unknown      INTEGER NOT NULL CHECK (unknown IN (0, 1)),   -- an earlier attempt may have made one, which was not released
+    signature    BLOB CHECK (length(signature) IN (64, 65)),   -- as released; NULL while none was
+    PRIMARY KEY (content_hash, wallet_id, slot)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER signatures_stay BEFORE UPDATE ON signatures WHEN OLD.signature IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a released signature stays'); END;
+CREATE TRIGGER signatures_are_not_deleted BEFORE DELETE ON signatures WHEN OLD.signature IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a released signature stays'); END;
 
 -- What may be spent once: each is taken for one content. Never pruned.
 CREATE TABLE guards (
     kind         TEXT    NOT NULL CHECK (kind IN ('evm_nonce', 'xrp_sequence', 'xrp_ticket', 'outpoint')),
-    scope        TEXT    NOT NULL,            -- wallet and chain id, XRP account and network, or asset and network
+    scope        TEXT    NOT NULL,            -- wallet and chain id, network and XRP account, or asset and network
     item         TEXT    NOT NULL,            -- nonce, sequence, ticket, or txid:index
     content_hash BLOB    NOT NULL REFERENCES contents (content_hash),
-    replaced     BLOB    REFERENCES contents (content_hash),
+    replaced     BLOB    REFERENCES contents (content_hash),  -- who has it again if this content is refused
     PRIMARY KEY (kind, scope, item)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX guards_by_content ON guards (content_hash);
 
 -- What must not be signed. A lifted freeze stays, for the record.
 CREATE TABLE freezes (

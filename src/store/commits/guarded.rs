@@ -1,0 +1,271 @@
+//! Guarded signatures: what may be spent once is taken for one content in the reserving transaction; the recording one ties it
+//! to the signature that is released, or gives it back.
+//!
+//! It must never let two contents have one guard, release a second signature of one payload, give a stored signature out before
+//! it is durable, or free what a signature may exist for.
+//!
+//! A content may need several signatures, such as one for each input: each is a slot. A call has one of them made; for several
+//! at once, [`GuardedPayload`] gets a list of slots and the permit one payload for each, in the same transaction and under the
+//! same claim.
+
+use std::sync::Arc;
+
+use super::in_flight::Sharing;
+use super::live::ContentClaim;
+use super::reserve::{RequestState, Reservation, Reserving, durably};
+use super::{Judged, KmsRequestIds, OpenIntent, Permit, Recorded, Reserved, UsableKey};
+use crate::audit::record::Kind;
+use crate::guards::{Guard, Guarded};
+use crate::ids::WalletId;
+use crate::keys::{SignatureBytes, SigningPayload};
+use crate::outcome::{Failure, Outcome};
+use crate::store::guards::{self, Slot};
+use crate::store::{Store, StoreError, audit, requests};
+
+/// A payload whose content spends something.
+#[derive(Debug, Clone)]
+pub struct GuardedPayload {
+    pub wallet_id: WalletId,
+    /// Which of the content's payloads, such as the number of the input; 0 where there is one.
+    pub slot: u32,
+    pub payload: SigningPayload,
+    pub guarded: Guarded,
+}
+
+impl GuardedPayload {
+    pub(in crate::store) const fn slot(&self) -> Slot {
+        Slot { content: *self.guarded.content(), wallet_id: self.wallet_id, slot: self.slot }
+    }
+}
+
+/// What a guarded reservation came to.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved twice")]
+pub enum ReservedGuarded {
+    /// Have it signed, and record what came of it.
+    Sign(Permit, UsableKey, OpenGuarded),
+    /// Signed before: KMS is not asked. Record the answer that is made of it.
+    Signed(SignatureBytes, UsableKey, OpenRepeat),
+    /// The request has ended, and its end is recorded.
+    Settled(Recorded),
+}
+
+/// The intent of a guarded signature, whose outcome is to be recorded.
+#[must_use]
+pub struct OpenGuarded {
+    open: OpenIntent,
+    slot: Slot,
+    claim: ContentClaim,
+}
+
+/// A request that gets a signature which was released before, whose answer is to be recorded.
+#[must_use]
+pub struct OpenRepeat {
+    judged: Judged,
+    wallet_id: WalletId,
+    /// The intent under which it was made.
+    signed_by: u64,
+    sharing: Option<Sharing>,
+}
+
+/// What came of a guarded payload at KMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// A signature that verified.
+    Signature(SignatureBytes),
+    /// None, provably, by any of the attempts: the guards are free again.
+    Nothing,
+    /// There may be one: its answer was lost, or what came does not verify. The guards stay with their content.
+    Unknown,
+}
+
+/// How a reserving transaction ended.
+enum Found {
+    Reserved(Reservation<(Permit, UsableKey, ContentClaim)>),
+    Signed(SignatureBytes, UsableKey, u64, Option<Sharing>),
+    /// Somebody signs this content, or one that it would replace.
+    LookAgain(tokio::sync::watch::Receiver<()>),
+}
+
+impl Store {
+    /// Settles a guarded signature for good: key state, requestId and guards are checked, the guards are taken and the intent is
+    /// inserted, or none of it. While somebody else signs the same content, or one that it would replace, this waits for that.
+    pub async fn reserve_guarded(&self, mut judged: Judged, asked: GuardedPayload) -> ReservedGuarded {
+        /// Each look but the last waited for another call to end without a signature.
+        const LOOKS: usize = 16;
+        if !judged.decision.is_allowed() {
+            return ReservedGuarded::Settled(self.record_denial(judged, None).await);
+        }
+        let (slot, asked) = (asked.slot(), Arc::new(asked));
+        for _ in 0..LOOKS {
+            // While nothing can be written, KMS is not asked for signatures that could only be withheld.
+            let ailing = self.write_health().is_err();
+            let (in_flight, live, now, asking) =
+                (self.in_flight.clone(), self.live.clone(), self.clock.now(), Arc::clone(&asked));
+            let pending = self.writer.submit(move |transaction| {
+                let found = look(Reserving { transaction, judged: &judged, in_flight: &in_flight, live, now }, &asking)?;
+                Ok((judged, found))
+            });
+            let (result, durable) = pending.early().await;
+            match result {
+                Err(error) => return ReservedGuarded::Settled(Recorded::withheld(&error)),
+                Ok((back, Found::LookAgain(mut ending))) => {
+                    // It ends by being dropped.
+                    let _ = ending.changed().await;
+                    judged = back;
+                }
+                Ok((judged, Found::Signed(signature, key, signed_by, sharing))) => {
+                    // What was read may have been written by the same transaction.
+                    return match durable.wait().await {
+                        Ok(()) => {
+                            let wallet_id = slot.wallet_id;
+                            ReservedGuarded::Signed(signature, key, OpenRepeat { judged, wallet_id, signed_by, sharing })
+                        }
+                        Err(error) => ReservedGuarded::Settled(shared(Recorded::withheld(&error), sharing)),
+                    };
+                }
+                Ok((judged, Found::Reserved(reservation))) => {
+                    let reserved = self.reserved(judged, reservation, durable).await;
+                    return match if ailing { durably(reserved).await } else { reserved } {
+                        Reserved::Proceed((permit, key, claim), open) => {
+                            ReservedGuarded::Sign(permit, key, OpenGuarded { open, slot, claim })
+                        }
+                        Reserved::Settled(recorded) => ReservedGuarded::Settled(recorded),
+                    };
+                }
+            }
+        }
+        let reason = "other calls are having the same signed, and none of them got a signature yet; try again".to_owned();
+        ReservedGuarded::Settled(self.record_refusal(judged, Failure::KmsUnavailable { reason }).await)
+    }
+
+    /// Records what came of a guarded signature. Released only if this returns a success.
+    pub async fn record_guarded(
+        &self,
+        guarded: OpenGuarded,
+        outcome: Outcome,
+        made: Made,
+        kms_request_ids: KmsRequestIds,
+    ) -> Recorded {
+        let OpenGuarded { open, slot, claim } = guarded;
+        let outcome = match (outcome, made) {
+            (Ok(_), Made::Nothing | Made::Unknown) => Err(Failure::Internal("an answer without its signature".to_owned())),
+            (outcome, _) => outcome,
+        };
+        let (released, intent) = (outcome.is_ok(), open.intent.sequence);
+        let frees_request = !released && made != Made::Unknown;
+        let recorded = self
+            .record_outcome(open, outcome, frees_request, kms_request_ids, move |transaction, _| match made {
+                Made::Signature(signature) if released => guards::store(transaction.connection, &slot, intent, &signature),
+                Made::Nothing => guards::take_back(transaction.connection, &slot, intent),
+                Made::Signature(_) | Made::Unknown => Ok(()),
+            })
+            .await;
+        // Whoever waits finds the outcome.
+        drop(claim);
+        recorded
+    }
+
+    /// Records that a signature released before is given again, and binds the requestId, if there is one, to this answer.
+    pub async fn record_repeat(&self, repeat: OpenRepeat, outcome: Outcome) -> Recorded {
+        let OpenRepeat { judged, wallet_id, signed_by, sharing } = repeat;
+        let (now, for_writer) = (self.clock.now(), outcome.clone());
+        let written = self
+            .writer
+            .submit(move |transaction| {
+                if let (Some(key), Some(request), Ok(answer)) = (judged.request_key(), &judged.request, &for_writer) {
+                    requests::bind(transaction.connection, &key, &request.content_hash, Some(wallet_id), signed_by)?;
+                    requests::answer(transaction.connection, &key, answer.as_json(), now)?;
+                }
+                let word = for_writer.as_ref().err().map_or("success", Failure::kind);
+                audit::append(transaction, |sequence| {
+                    judged.record(sequence, now, Kind::Repeat, Some(signed_by), Some(word)).about(Some(wallet_id))
+                })
+            })
+            .durable()
+            .await;
+        let recorded = match written {
+            Ok(_) => Recorded::committed(outcome),
+            Err(error) => Recorded::withheld(&error),
+        };
+        shared(recorded, sharing)
+    }
+}
+
+/// Tells those who wait under the same requestId.
+fn shared(recorded: Recorded, sharing: Option<Sharing>) -> Recorded {
+    if let Some(sharing) = sharing {
+        sharing.end(recorded.outcome());
+    }
+    recorded
+}
+
+/// The reserving transaction. Every check comes before anything is taken, since a refusal is written too.
+fn look(reserving: Reserving<'_, '_>, asked: &GuardedPayload) -> Result<Found, StoreError> {
+    let GuardedPayload { wallet_id, payload, guarded, .. } = asked;
+    let (slot, content, digest) = (asked.slot(), guarded.content(), payload.digest());
+    let key = match reserving.usable_key(*wallet_id)? {
+        Ok(key) => key,
+        Err(failure) => return reserving.refuse(failure).map(Found::Reserved),
+    };
+    match reserving.request_state()? {
+        RequestState::Fresh | RequestState::Unfinished(_) => {}
+        ended => return reserving.end(ended).map(Found::Reserved),
+    }
+    if let Some(ending) = reserving.live.signing_of(content) {
+        return Ok(Found::LookAgain(ending));
+    }
+    let connection = reserving.transaction.connection;
+    if let Some(known) = guards::find(connection, &slot)? {
+        // A segwit digest covers amounts that the transaction's id does not: two claims about them are two payloads.
+        if known.digest != digest {
+            let failure = other_payload(guarded);
+            return reserving.refuse(failure).map(Found::Reserved);
+        }
+        if let Some(signature) = known.signature {
+            return Ok(Found::Signed(signature, key, known.intent, reserving.share()));
+        }
+    }
+    for guard in guarded.guards() {
+        let Some(other) = guards::holder(connection, guard)?.filter(|other| other != content) else { continue };
+        if !guarded.may_replace(&other) {
+            let (intent, released) = guards::use_of(connection, &other)?;
+            let failure = conflict(guard, intent, released);
+            return reserving.refuse(failure).map(Found::Reserved);
+        }
+        // It may yet be refused, and give the guard back.
+        if let Some(ending) = reserving.live.signing_of(&other) {
+            return Ok(Found::LookAgain(ending));
+        }
+    }
+    let claim = reserving.live.claim_content(*content);
+    let claim = claim.ok_or_else(|| StoreError::Corrupt(format!("content {content} is being signed already")))?;
+    guards::insert_content(connection, content, guarded.summary())?;
+    for guard in guarded.guards() {
+        guards::take(connection, guard, content)?;
+    }
+    let permit = Permit { wallet_id: *wallet_id, payload: payload.clone() };
+    let reservation = reserving.open(Some(*wallet_id), (permit, key, claim))?;
+    if let Reservation::Opened { intent, .. } = &reservation {
+        guards::begin(connection, &slot, &digest, intent.sequence)?;
+    }
+    Ok(Found::Reserved(reservation))
+}
+
+/// Says what the guard is used for as far as it can be said to somebody who may not know of the other call.
+fn conflict(guard: &Guard, intent: Option<u64>, released: bool) -> Failure {
+    let record = intent.map(|intent| format!(" (audit record {intent})")).unwrap_or_default();
+    let what = if released { "was signed for" } else { "is taken by, and may have been signed for," };
+    let reason =
+        format!("{guard} {what} another content{record}; it is signed for one only, unless the policy permits to replace it");
+    Failure::Conflict { field: guard.kind().field(), reason }
+}
+
+fn other_payload(guarded: &Guarded) -> Failure {
+    let field = guarded.guards().first().map_or("nonce", |guard| guard.kind().field());
+    let reason =
+        "this content was asked for with other amounts or scripts, and is signed for one claim about them only".to_owned();
+    Failure::Conflict { field, reason }
+}
+
+#[cfg(test)]
+mod tests;
