@@ -20,6 +20,7 @@ mod orphans;
 mod outbox;
 mod pending_keys;
 mod requests;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -30,6 +31,7 @@ use rusqlite::Connection;
 use self::cache::WalletCache;
 use self::commits::{InFlight, Live};
 use self::log_folder::LogFolder;
+use self::trust::Trust;
 use self::writer::Writer;
 use crate::audit::hash_chain::Head;
 use crate::clock::{Clock, Timestamp};
@@ -55,6 +57,10 @@ pub enum StoreError {
     NotDurable,
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("the database file is damaged ({0}), so nothing more is written to it; stop kmsignd and restore it from a backup")]
+    Damaged(String),
+    #[error("the disk did not keep what was written ({0}), so nothing more is written to it; mend the disk and restart kmsignd")]
+    Unsynced(String),
     #[error("the store holds something it must not: {0}")]
     Corrupt(String),
     #[error("a record could not be written as JSON: {0}")]
@@ -72,6 +78,7 @@ pub struct Store {
     live: Live,
     /// Rows of the outbox at which no wallet is made.
     max_pending: AtomicU64,
+    trust: Trust,
     // Held for the life of the store: no second daemon may write it.
     _lock: open::StoreLock,
 }
@@ -84,12 +91,14 @@ impl Store {
     /// version, or the directory does not let us.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let lock = open::StoreLock::take(path)?;
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        trust::read_from_disk(path).map_err(io)?;
         let connection = open::open_for_writing(path)?;
         let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
-        let log = LogFolder::start(open::reopen(path)?).map_err(io)?;
+        let trust = Trust::default();
+        let log = LogFolder::start(open::reopen(path)?, trust.clone()).map_err(io)?;
         let cache = Arc::new(WalletCache::default());
-        let writer = Writer::start(connection, head, Arc::clone(&cache), log).map_err(io)?;
+        let writer = Writer::start(connection, head, Arc::clone(&cache), log, trust.clone()).map_err(io)?;
         Ok(Self {
             path: path.to_owned(),
             clock,
@@ -99,6 +108,7 @@ impl Store {
             in_flight: InFlight::default(),
             live: Live::default(),
             max_pending: AtomicU64::new(u64::MAX),
+            trust,
             _lock: lock,
         })
     }
@@ -144,7 +154,11 @@ impl Store {
             Some(reader) => reader,
             None => open::open_for_reading(&self.path)?,
         };
-        let result = query(&reader)?;
+        let result = query(&reader).inspect_err(|error| {
+            if let StoreError::Sqlite(error) = error {
+                self.trust.note(error);
+            }
+        })?;
         if let Ok(mut readers) = self.readers.lock()
             && readers.len() < READERS
         {

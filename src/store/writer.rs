@@ -5,19 +5,21 @@
 //! returns, and [`Pending`] keeps the two apart: a permit may be acted on before it is durable, a signature may not leave.
 //!
 //! It must never answer "durable" for what a commit did not confirm, never call the store well because an empty transaction
-//! could be committed, and never stop the daemon over one failing disk.
+//! could be committed, never write to a file that is not to be trusted, and never stop the daemon over one failing disk.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Notify, oneshot};
 
 use super::StoreError;
 use super::cache::WalletCache;
 use super::log_folder::LogFolder;
+use super::trust::Trust;
 use crate::audit::hash_chain::Head;
 use crate::crash_points::{self, CrashPoint};
 use crate::ids::WalletId;
@@ -43,6 +45,7 @@ pub struct Writer {
     thread: Option<JoinHandle<()>>,
     state: Arc<Mutex<State>>,
     wallet_changed: Arc<Notify>,
+    trust: Trust,
 }
 
 /// What a piece of work sees: the open transaction and the head of the audit chain within it.
@@ -52,6 +55,7 @@ pub struct WriteTransaction<'a> {
     /// Wallets whose rows this transaction changes: their copies are let go when it is committed.
     pub changed_wallets: &'a mut Vec<WalletId>,
     state: &'a Mutex<State>,
+    trust: &'a Trust,
     /// Some work has changed the database.
     wrote: &'a mut bool,
 }
@@ -98,14 +102,20 @@ impl<T> Pending<T> {
 
 impl Writer {
     /// Starts the thread. `head` is the audit chain's head as the database has it.
-    pub fn start(connection: Connection, head: Head, cache: Arc<WalletCache>, log: LogFolder) -> std::io::Result<Self> {
+    pub fn start(
+        connection: Connection,
+        head: Head,
+        cache: Arc<WalletCache>,
+        log: LogFolder,
+        trust: Trust,
+    ) -> std::io::Result<Self> {
         let (queue, work) = mpsc::channel();
         let state = Arc::new(Mutex::new(State { health: Ok(()), head: head.clone() }));
         let wallet_changed = Arc::new(Notify::new());
         let (for_writing, nudge) = (Arc::clone(&state), Arc::clone(&wallet_changed));
-        let writing = WritingThread { connection, head, state: for_writing, cache, log, wallet_changed: nudge };
+        let writing = WritingThread { connection, head, state: for_writing, cache, log, wallet_changed: nudge, trust: trust.clone() };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writing.run(&work))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), state, wallet_changed })
+        Ok(Self { queue: Some(queue), thread: Some(thread), state, wallet_changed, trust })
     }
 
     /// Queues `work`. If it returns an error, all it wrote is undone and the rest of its transaction goes on.
@@ -132,8 +142,9 @@ impl Writer {
         Pending { result, durable: Durable(durable) }
     }
 
-    /// Why the last transaction could not be written, if it could not.
+    /// Why the last transaction could not be written, if it could not, or why none is any more.
     pub fn health(&self) -> Result<(), String> {
+        self.trust.check().map_err(|error| error.to_string())?;
         lock(&self.state).health.clone()
     }
 
@@ -176,6 +187,7 @@ fn in_savepoint<T>(
             *transaction.head = head_before;
             // Known before the caller hears of it.
             if let StoreError::Sqlite(error) = error {
+                transaction.trust.note(error);
                 lock(transaction.state).health = Err(error.to_string());
             }
             transaction.connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
@@ -195,6 +207,7 @@ struct WritingThread {
     cache: Arc<WalletCache>,
     log: LogFolder,
     wallet_changed: Arc<Notify>,
+    trust: Trust,
 }
 
 impl WritingThread {
@@ -208,8 +221,14 @@ impl WritingThread {
                     self.log.after_work(&self.connection, done);
                 }
                 Err(RecvTimeoutError::Timeout) => self.log.when_idle(&self.connection),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
+        }
+        // The last connection to close folds the log back and deletes it, which would be all that is left to trust.
+        if self.trust.check().is_err()
+            && let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "the log will be folded back");
         }
     }
 
@@ -226,6 +245,9 @@ impl WritingThread {
             Ok(Wrote(false)) => {}
             Err(error) => {
                 self.head = head_before;
+                if let StoreError::Sqlite(error) = error {
+                    self.trust.note(error);
+                }
                 state.health = Err(error.to_string());
                 tracing::error!(%error, "the store could not be written; nothing of this transaction is released");
             }
@@ -254,6 +276,7 @@ impl WritingThread {
         confirmations: &mut Vec<Confirm>,
         changed_wallets: &mut Vec<WalletId>,
     ) -> Result<Wrote, StoreError> {
+        self.trust.check()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut wrote = false;
         while let Some(work) = next.take() {
@@ -262,6 +285,7 @@ impl WritingThread {
                 head: &mut self.head,
                 changed_wallets,
                 state: &self.state,
+                trust: &self.trust,
                 wrote: &mut wrote,
             };
             confirmations.push(work(&mut view));
@@ -272,6 +296,8 @@ impl WritingThread {
             *next = if confirmations.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
         }
         crash_points::reach(CrashPoint::BeforeCommit);
+        // A reader may have found damage meanwhile.
+        self.trust.check()?;
         transaction.commit()?;
         crash_points::reach(CrashPoint::AfterCommit);
         Ok(Wrote(wrote))
