@@ -1,5 +1,7 @@
 //! requestId and idempotencyKey: one id, one content, one answer.
 
+mod every_method;
+
 use kmsignd::emulator::{Defect, Fault, Operation};
 use serde_json::{Value, json};
 
@@ -54,18 +56,6 @@ fn repeat_with_other_content_is_a_conflict_that_names_the_parameter() {
     let wallet = daemon.ok("wallet_create", creation("BTC"));
     assert_eq!(daemon.ok("wallet_create", creation("btc")), wallet);
     assert_eq!(daemon.fails("CONFLICT", "wallet_create", creation("ETH"))["data"]["field"], "idempotencyKey");
-}
-
-#[test]
-fn repeat_under_another_method_is_another_request() {
-    let daemon = Daemon::start();
-    let wallet = daemon.wallet("BTC");
-    daemon.ok(SIGN, signing(&wallet, 1, "same"));
-    daemon.ok("wallet_verify", json!({ "walletId": wallet["walletId"], "requestId": "same" }));
-    daemon.ok("kms_createKey", json!({ "userId": "user123", "asset": "BTC", "requestId": "same" }));
-    daemon.ok("wallet_create", json!({ "userId": "user123", "asset": "BTC", "idempotencyKey": "same" }));
-    daemon.ok("admin_reload", json!({ "requestId": "same" }));
-    assert_eq!(daemon.query("SELECT count(*) FROM requests WHERE request_id = 'same' AND answer IS NOT NULL"), "5");
 }
 
 #[test]
@@ -190,18 +180,4 @@ fn repeat_of_what_the_policy_denies_now_releases_nothing() {
     assert_eq!(daemon.fails("DENIED", SIGN, signing(&wallet, 1, "r"))["data"]["policyId"], "test.2");
     daemon.set_policy("permit (principal, action, resource);");
     assert_eq!(daemon.ok(SIGN, signing(&wallet, 1, "r")), answer, "the answer was kept all the same");
-}
-
-#[test]
-fn repeat_of_an_answer_that_is_kept_no_longer_is_a_conflict() {
-    let mut daemon = Daemon::start();
-    let wallet = daemon.wallet("BTC");
-    daemon.ok(SIGN, signing(&wallet, 1, "r"));
-    daemon.stop();
-    daemon.execute("UPDATE requests SET answered_at = 1");
-    daemon.start_again();
-    wait_until("the old answer is dropped", || daemon.query("SELECT count(*) FROM requests WHERE answer IS NOT NULL") == "0");
-    daemon.fails("CONFLICT", SIGN, signing(&wallet, 1, "r"));
-    daemon.fails("CONFLICT", SIGN, signing(&wallet, 2, "r"));
-    assert_eq!(daemon.kms_log(Operation::Sign).len(), 1);
 }
