@@ -1,18 +1,11 @@
 //! The audit: what it tells of each call, what it finds, and what happens when it can't be written.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant};
-
 use kmsignd::emulator::{Fault, Operation};
 use serde_json::{Value, json};
 
-use crate::harness::caller::assert_is;
+use crate::harness::Daemon;
 use crate::harness::users::{ALICE, USERS, can_be_others};
-use crate::harness::{Daemon, wait_until};
-use crate::signing::{assert_signed, digest, signing};
+use crate::signing::{digest, signing};
 
 #[test]
 fn sign_leaves_intent_and_outcome_with_all_facts() {
@@ -217,110 +210,10 @@ fn sign_while_another_process_locks_the_store_is_withheld_and_readiness_says_so(
 
 /// Holds if the daemon says that it can't audit.
 #[track_caller]
-fn assert_withheld(daemon: &Daemon) {
+pub fn assert_withheld(daemon: &Daemon) {
     let (status, reasons) = daemon.readiness();
     assert_eq!(status, 503);
     assert!(reasons.iter().any(|reason| reason.starts_with("audit: ")), "{reasons:?}");
     let status = daemon.ok("admin_status", json!({}));
     assert_eq!((&status["ready"], &status["store"]["writable"]), (&json!(false), &json!(false)), "reads go on: {status}");
-}
-
-/// A file system of its own, full when we want it.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: PathBuf) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1M,mode=0700", "tmpfs"]).arg(&at).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at))
-    }
-
-    fn fill(&self) {
-        let mut file = File::create(self.0.join("filler")).unwrap();
-        while file.write_all(&[0; 4096]).is_ok() {}
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(&self.0).status().unwrap();
-    }
-}
-
-#[test]
-fn sign_with_the_disk_full_is_withheld_until_there_is_room_again() {
-    const NAME: &str = "sign_with_the_disk_full_is_withheld_until_there_is_room_again";
-    let policy = kmsignd::policy::dev_policy(nix::unistd::geteuid().as_raw());
-    let mut daemon = Daemon::stopped(&policy, &[]);
-    let Some(disk) = SmallDisk::mount(daemon.path("store")) else {
-        crate::skipped(NAME, "it may not mount a tmpfs");
-        return;
-    };
-    daemon.start_again();
-    let wallet = daemon.wallet("BTC");
-    daemon.wait_until_ready();
-    for round in 0..2 {
-        disk.fill();
-        let mut callers: Vec<_> = (0..20).map(|_| daemon.connect()).collect();
-        // Bursts, so that the transaction that fails is one of many; what still fits into the log's last page may succeed.
-        wait_until("the disk is full for the log too", || {
-            for (n, caller) in callers.iter_mut().enumerate() {
-                caller.send("kms_signTransactionHash", &signing(&wallet, n));
-            }
-            let answers: Vec<Value> = callers.iter_mut().map(|caller| caller.receive()).collect();
-            let withheld = answers.iter().filter(|answer| answer["error"]["data"]["kind"] == "AUDIT_UNAVAILABLE").count();
-            let released = answers.iter().filter(|answer| answer.get("result").is_some()).count();
-            assert_eq!(withheld + released, answers.len(), "{answers:?}");
-            released == 0
-        });
-        assert_withheld(&daemon);
-        // The probe of a store that can't be written must not take it for well.
-        let probed = Instant::now() + Duration::from_millis(1500);
-        wait_until("the store was probed", || {
-            assert_withheld(&daemon);
-            Instant::now() > probed
-        });
-        let records = daemon.query("SELECT count(*) FROM audit");
-        daemon.fails("AUDIT_UNAVAILABLE", "wallet_create", json!({ "userId": "u", "asset": "BTC" }));
-        assert_eq!(daemon.query("SELECT count(*) FROM audit"), records);
-        assert_eq!(daemon.kms_effects(Operation::CreateKey), 1 + round, "no key without its durable row");
-        assert_withheld(&daemon);
-        disk.free();
-        // By itself: nobody sends to a daemon that is not ready.
-        daemon.wait_until_ready();
-        daemon.wallet("BTC");
-        daemon.assert_audit_is_whole();
-    }
-
-    // Full between intent and outcome: KMS has signed, and nobody gets it.
-    daemon.faults().change(|switches| switches.latency_ms = [(Operation::Sign, 500)].into());
-    let mut params = signing(&wallet, 1000);
-    params["requestId"] = json!("r");
-    let (intents, mut caller) = (daemon.audited("intent").len(), daemon.connect());
-    caller.send("kms_signTransactionHash", &params);
-    wait_until("the intent is there", || daemon.audited("intent").len() > intents);
-    disk.fill();
-    use_up_the_log(&daemon, &wallet);
-    assert_is("AUDIT_UNAVAILABLE", &caller.receive()["error"]);
-    disk.free();
-    daemon.wait_until_ready();
-    let mut other = signing(&wallet, 1001);
-    other["requestId"] = json!("r");
-    daemon.fails("CONFLICT", "kms_signTransactionHash", other);
-    assert_signed(&wallet, &digest(1000), &daemon.ok("kms_signTransactionHash", params));
-    daemon.restart();
-    daemon.assert_audit_is_whole();
-    daemon.stop();
-}
-
-/// Writes until not even a small record fits into what is left of the disk.
-fn use_up_the_log(daemon: &Daemon, wallet: &Value) {
-    let unknown = wallet["kmsKeyId"].as_str().unwrap().replace("key/", "key/ffff");
-    wait_until("not even a refusal can be recorded", || {
-        let error = daemon.call("kms_signTransactionHash", json!([unknown, digest(1)])).unwrap_err();
-        error["data"]["kind"] == "AUDIT_UNAVAILABLE"
-    });
 }

@@ -3,6 +3,7 @@
 //! Test code is blocking and stands outside: it sees the socket, KMS's log and the database file.
 
 pub mod caller;
+pub mod disk;
 pub mod fake_mongo;
 pub mod journal;
 pub mod mongo;
@@ -94,6 +95,13 @@ impl Daemon {
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs already");
         self.running = Some(self.run().unwrap());
+    }
+
+    /// Starts, or says why not.
+    pub fn try_to_start(&mut self) -> Result<(), String> {
+        assert!(self.running.is_none(), "it runs already");
+        self.running = Some(self.run().map_err(|error| error.to_string())?);
+        Ok(())
     }
 
     /// Stops as on SIGTERM: what runs gets its answer.

@@ -24,6 +24,7 @@ mod client_documents;
 mod compile_fail;
 mod configuration;
 mod crash_points;
+mod disk;
 mod documents;
 mod key_drift;
 mod key_states;
