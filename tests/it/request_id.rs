@@ -132,6 +132,18 @@ fn repeat_after_a_refusal_may_have_another_content() {
 }
 
 #[test]
+fn repeat_after_a_refusal_behind_a_lost_answer_may_not_have_another_content() {
+    let daemon = Daemon::start();
+    let wallet = daemon.wallet("BTC");
+    daemon.fault(Operation::Sign, Fault::CloseAfter, 1);
+    daemon.fault(Operation::Sign, Fault::Deny, 1);
+    daemon.fails("KMS_REFUSED", SIGN, signing(&wallet, 1, "r"));
+    assert_eq!(daemon.kms_effects(Operation::Sign), 1, "the lost one");
+    daemon.fails("CONFLICT", SIGN, signing(&wallet, 2, "r"));
+    assert_signed(&wallet, &digest(1), &daemon.ok(SIGN, signing(&wallet, 1, "r")));
+}
+
+#[test]
 fn retry_after_a_crash_takes_the_unfinished_request_over() {
     for fault in [Fault::HangBefore, Fault::HangAfter] {
         let mut daemon = Daemon::start();

@@ -454,6 +454,27 @@ async fn call_that_waited_for_a_refusal_tries_itself() {
     assert_eq!(rig.signed(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replacement_waits_for_the_end_of_what_it_replaces() {
+    for kms in [Kms::Signs, Kms::Refuses] {
+        let rig = Arc::new(Rig::new().await);
+        let one = rig.spend(1, &[0]);
+        let mut other = rig.spend(2, &[0]);
+        other.guarded = other.guarded.replacing(vec![content(1)]);
+        let ReservedGuarded::Sign(_, _, open) = rig.store.reserve_guarded(rig.judged(None), one).await else { panic!() };
+        let waiting = {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move { rig.sign(other, None, Kms::Signs).await })
+        };
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
+        rig.end(open, kms).await.into_outcome().ok();
+        waiting.await.unwrap().unwrap();
+        let replaced = (kms == Kms::Signs).then_some(1);
+        assert_eq!(rig.guards().await, [(0, (2, replaced))].into());
+    }
+}
+
 /// A step of the property test.
 #[derive(Debug, Clone)]
 enum Step {
