@@ -468,7 +468,7 @@ impl Kms {
         let operation = change.operation();
         if matches!(change, KeyChange::ScheduleDeletion { .. }) && drive.wanted() != KeyState::PendingDeletion {
             let cause = AttemptError::Refused { code: "nobody asked for the key's deletion".to_owned() };
-            return Answered { result: Err(KmsError { operation, cause }), request_ids: Vec::new() };
+            return Answered { result: Err(KmsError { operation, cause, lost_before: false }), request_ids: Vec::new() };
         }
         self.run(operation, || self.service.change_key(drive.arn(), change)).await
     }

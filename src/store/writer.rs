@@ -113,7 +113,8 @@ impl Writer {
         let state = Arc::new(Mutex::new(State { health: Ok(()), head: head.clone() }));
         let wallet_changed = Arc::new(Notify::new());
         let (for_writing, nudge) = (Arc::clone(&state), Arc::clone(&wallet_changed));
-        let writing = WritingThread { connection, head, state: for_writing, cache, log, wallet_changed: nudge, trust: trust.clone() };
+        let writing =
+            WritingThread { connection, head, state: for_writing, cache, log, wallet_changed: nudge, trust: trust.clone() };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writing.run(&work))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), state, wallet_changed, trust })
     }
