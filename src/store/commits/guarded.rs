@@ -39,7 +39,6 @@ impl GuardedPayload {
 }
 
 /// What a guarded reservation came to.
-#[expect(clippy::large_enum_variant, reason = "one a request, moved twice")]
 pub enum ReservedGuarded {
     /// Have it signed, and record what came of it.
     Sign(Permit, UsableKey, OpenGuarded),
