@@ -240,6 +240,7 @@ fn repeat_of_any_method_is_judged_again_and_a_denial_binds_nothing() {
 fn repeat_of_any_method_whose_answer_is_kept_no_longer_is_a_conflict() {
     for_every_method(|mut case| {
         case.answer();
+        case.daemon.wait_for_key_drives();
         case.daemon.stop();
         case.daemon.execute("UPDATE requests SET answered_at = 1");
         case.daemon.start_again();
