@@ -2,7 +2,7 @@
 //!
 //! | file | has |
 //! |---|---|
-//! | wallet, key, address, policy, audit, admin | what one noun's commands ask, and how their answers read |
+//! | wallet, key, address, policy, audit, freeze, admin | what one noun's commands ask, and how their answers read |
 //! | connection | one request out, its answer back, within a time and a size |
 //! | session | what the commands of one run share: the connection, where output goes, what to do after an error |
 //! | error, exit, next_step | what went wrong, the exit code, and what to do about it |
@@ -17,6 +17,7 @@ mod audit;
 pub(crate) mod connection;
 pub(crate) mod error;
 mod exit;
+mod freeze;
 mod input;
 mod key;
 mod next_step;
@@ -87,6 +88,9 @@ enum Noun {
     /// Read and check the audit
     #[command(subcommand)]
     Audit(audit::Command),
+    /// See what stops signing, and let it go on
+    #[command(subcommand)]
+    Freeze(freeze::Command),
     /// How the daemon is: ready or why not, KMS, store, policy, wallets
     Status,
     /// Operate the daemon
@@ -126,6 +130,7 @@ impl Noun {
             Self::Address(command) => command.run(session),
             Self::Policy(command) => command.run(session),
             Self::Audit(command) => command.run(session),
+            Self::Freeze(command) => command.run(session),
             Self::Status => admin::status(session),
             Self::Admin(command) => command.run(session),
             Self::Call(call) => call.run(session),
@@ -157,7 +162,7 @@ mod tests {
     fn parse_of_wrong_values_is_refused_before_anything_is_sent() {
         let wallet = "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60";
         let long = "x".repeat(129);
-        let wrong: [(&[&str], ErrorKind); 14] = [
+        let wrong: [(&[&str], ErrorKind); 16] = [
             (&["wallet", "create", "--asset", "BTC"], ErrorKind::MissingRequiredArgument),
             (&["wallet", "create", "--user", "a b", "--asset", "BTC"], ErrorKind::ValueValidation),
             (&["wallet", "create", "--user", "a", "--asset", ""], ErrorKind::ValueValidation),
@@ -171,6 +176,8 @@ mod tests {
             (&["key", "public", "alias/mine"], ErrorKind::ValueValidation),
             (&["key", "sign", wallet, "abcd"], ErrorKind::ValueValidation),
             (&["policy", "explain", "wallet_get", "{"], ErrorKind::ValueValidation),
+            (&["freeze", "lift", "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60"], ErrorKind::MissingRequiredArgument),
+            (&["freeze", "lift", "all", "--reason", "x"], ErrorKind::ValueValidation),
             (&["--timeout", "0", "status"], ErrorKind::ValueValidation),
         ];
         for (line, kind) in wrong {

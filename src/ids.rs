@@ -115,6 +115,14 @@ impl WalletId {
         let stamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos);
         Self(uuid::Uuid::new_v7(stamp))
     }
+
+    /// The time part: when the wallet was asked for.
+    pub fn unix_millis(self) -> u64 {
+        self.0.get_timestamp().map_or(0, |stamp| {
+            let (seconds, nanos) = stamp.to_unix();
+            seconds.saturating_mul(1000).saturating_add(u64::from(nanos / 1_000_000))
+        })
+    }
 }
 
 impl FromStr for WalletId {
@@ -144,6 +152,34 @@ impl<'de> Deserialize<'de> for WalletId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A freeze's id: a UUID version 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct FreezeId(uuid::Uuid);
+
+impl FreezeId {
+    /// A new id whose time part is `unix_millis`.
+    pub fn new(unix_millis: u64) -> Self {
+        Self(WalletId::new(unix_millis).0)
+    }
+}
+
+impl FromStr for FreezeId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        const FORM: IdError =
+            IdError::Form { expected: "a freeze's id (a version 7 UUID such as 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60)" };
+        text.parse::<WalletId>().map(|id| Self(id.0)).map_err(|_| FORM)
+    }
+}
+
+impl fmt::Display for FreezeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
     }
 }
 
@@ -251,6 +287,7 @@ mod tests {
         for bad in ["", "0197", "00000000-0000-4000-8000-000000000000", "{0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f6}"] {
             assert!(bad.parse::<WalletId>().is_err(), "{bad}");
         }
+        assert_eq!(id.unix_millis(), 1_700_000_000_000);
         let (older, newer) = (WalletId::new(1_700_000_000_000), WalletId::new(1_700_000_000_001));
         assert!(older.to_string() < newer.to_string());
     }

@@ -75,6 +75,10 @@ impl Services {
             // Recorded even for a read, as the denial of a wallet that is there is: else the time it takes would tell them apart.
             (_, Subject::Unknown(failure)) => self.store.record_refusal(judged, failure).await,
             (Request::AdminReload, _) => self.reload(judged).await,
+            (Request::AdminUnfreeze(unfreeze), _) => match self.store.reserve_action(judged).await {
+                Reserved::Proceed((), open) => self.store.record_unfreeze(open, unfreeze.freeze_id).await,
+                Reserved::Settled(recorded) => recorded,
+            },
             (_, subject) => self.read_only(judged, call, subject).await,
         }
     }

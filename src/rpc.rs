@@ -17,7 +17,7 @@ use self::methods::{METHODS, Method};
 use self::params::Fields;
 use crate::chains::AddressType;
 use crate::chains::networks::{Network, Networks};
-use crate::ids::{KeyArn, Label, OnBehalfOf, Reason, RequestId, UserId, WalletId};
+use crate::ids::{FreezeId, KeyArn, Label, OnBehalfOf, Reason, RequestId, UserId, WalletId};
 use crate::keys::Digest32;
 use crate::outcome::Failure;
 use crate::store::commits::BoundRequest;
@@ -79,6 +79,7 @@ pub enum Request {
     AuditVerify,
     AdminStatus,
     AdminReload,
+    AdminUnfreeze(Unfreeze),
     Discover,
 }
 
@@ -107,6 +108,7 @@ impl Request {
             | Self::AuditVerify
             | Self::AdminStatus
             | Self::AdminReload
+            | Self::AdminUnfreeze(_)
             | Self::Discover => None,
         }
     }
@@ -217,6 +219,13 @@ pub struct Deletion {
     /// 7..30; `None` takes the configured default.
     pub window_days: Option<u8>,
     pub reason: Option<Reason>,
+}
+
+/// A freeze to lift.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unfreeze {
+    pub freeze_id: FreezeId,
+    pub reason: Reason,
 }
 
 /// A call to explain.

@@ -13,6 +13,7 @@ pub mod writer;
 
 mod audit;
 mod cache;
+mod freezes;
 mod guards;
 mod log_folder;
 mod open;
@@ -39,6 +40,7 @@ use crate::crash_points::{self, CrashPoint};
 
 pub use self::audit::{AuditPage, AuditRow};
 pub use self::cache::CachedWallet;
+pub use self::freezes::Freeze;
 pub use self::guards::InTheWay;
 pub use self::open::OpenError;
 pub use self::orphans::{NewOrphan, Orphan};

@@ -104,7 +104,7 @@ fn refused(refusal: &Refusal, attempt: &Attempt) -> Option<String> {
         // It is not the id that is used up, and the message says what is.
         Kind::Conflict if matches!(refusal.text("field"), Some("nonce" | "sequence" | "ticket" | "outpoint")) => None,
         Kind::Conflict => attempt.repeat.as_ref().map(|repeat| format!("take a new {}, or none to have one made", repeat.flag)),
-        Kind::Frozen => Some(format!("{} shows what is frozen and why", attempt.command("status"))),
+        Kind::Frozen => Some(format!("{} shows what is frozen and why", attempt.command("freeze list"))),
         Kind::KeyNotUsable => Some(format!("{} shows the state of each wallet", attempt.command("wallet list"))),
         Kind::KmsRefused => Some("give the daemon's AWS identity the permission that the message names".to_owned()),
         Kind::SignatureInvalid => Some("do not repeat it; tell who runs the daemon at once".to_owned()),

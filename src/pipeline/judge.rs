@@ -128,6 +128,9 @@ fn facts(request: &Request, subject: &Subject) -> Facts {
             facts.network = Some(new.network.network().to_owned());
         }
         Request::SignHash(signing) => facts.digest = Some(signing.digest.to_string()),
+        Request::AdminUnfreeze(unfreeze) => {
+            facts.detail = Some(format!("lift the freeze {}: {}", unfreeze.freeze_id, unfreeze.reason));
+        }
         _ => {}
     }
     facts

@@ -131,6 +131,7 @@ impl Services {
             "store": { "bytes": self.store.bytes_on_disk(), "writable": self.store.write_health().is_ok(), "auditSequence": head.sequence },
             "policy": { "policies": policy.len(), "digest": policy.digest() },
             "wallets": wallets,
+            "freezes": self.store.freezes().map_err(unreadable)?,
             "pending": { "wallets": pending, "stuck": self.store.stuck_wallets(LISTED).map_err(unreadable)? },
             "orphans": {
                 "count": self.store.count_orphans().map_err(unreadable)?,

@@ -183,6 +183,10 @@ impl Services {
         if let Err(why) = self.store.write_health() {
             reasons.push(format!("audit: the store can't be written: {why}"));
         }
+        match self.store.freezes() {
+            Ok(freezes) => reasons.extend(freezes.iter().map(|freeze| format!("frozen {}: {}", freeze.scope, freeze.reason))),
+            Err(error) => reasons.push(format!("store: it can't be read: {error}")),
+        }
         let ready = reasons.is_empty();
         // Nobody who signs waits for MongoDB.
         reasons.extend(self.sync.iter().flat_map(SyncState::notes));

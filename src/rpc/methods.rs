@@ -6,7 +6,8 @@ mod lifecycle;
 use super::error_codes::{Kind, RpcError};
 use super::params::Fields;
 use super::{
-    AddressQuery, AuditQuery, Explained, NewWallet, Request, Selector, SigningRequest, WalletList, find_method, read_request,
+    AddressQuery, AuditQuery, Explained, NewWallet, Request, Selector, SigningRequest, Unfreeze, WalletList, find_method,
+    read_request,
 };
 use crate::ids::{KeyArn, RequestId};
 use crate::keys::{Digest32, KeySpec};
@@ -87,6 +88,7 @@ param_types! {
     Limit r#"{"type":"integer","minimum":1,"maximum":1000}"# "how many at most: 1 to 1000, 100 without it";
     Cursor r#"{"type":"string"}"# "nextCursor of the page before";
     Sequence r#"{"type":"integer","minimum":0}"# "an audit record's number";
+    FreezeId r#"{"type":"string","format":"uuid"}"# "a freeze's id (UUID version 7)";
     MethodName r#"{"type":"string"}"# "a method's name";
     Params r#"{"type":["object","array"]}"# "the parameters that method would get";
     Reason r#"{"type":"string","minLength":1,"maxLength":256}"# "why, recorded in the audit, 1 to 256 characters";
@@ -131,7 +133,8 @@ result_types! {
     AuditPage r#"{"type":"object","required":["records","head"]}"#
         "`{records: [{sequence, at, kind, method, caller, walletId?, digest?, decision, requestId?, hash, ...}], head: {sequence, hash}}`";
     AuditVerdict r#"{"type":"object","required":["records","head","ok"]}"# "`{records, head, ok, firstBad?}`";
-    Status r#"{"type":"object","required":["version","ready"]}"# "`{version, uptimeSeconds, ready, reasons, kms, store, policy, wallets, keyDrives: {count, oldest, lastError}, drift: [{walletId, status, keyState, since}], pending, orphans, sync}`";
+    Status r#"{"type":"object","required":["version","ready"]}"# "`{version, uptimeSeconds, ready, reasons, kms, store, policy, wallets, keyDrives: {count, oldest, lastError}, drift: [{walletId, status, keyState, since}], freezes: [{freezeId, scope, reason, since}], pending, orphans, sync}`";
+    Nothing r#"{"type":"object"}"# "`{}`";
     Changes r#"{"type":"object","required":["changes"]}"# "`{changes: [{key, needsRestart}], policyDigest}`";
     OpenRpc r#"{"type":"object"}"# "an OpenRPC document";
 }
@@ -452,6 +455,19 @@ pub static METHODS: &[Method] = &[
         result: ResultType::Changes,
         summary: "Reads configuration and policy again. A bad file changes nothing and is named.",
         read: |_| Ok(Request::AdminReload),
+    },
+    Method {
+        name: "admin_unfreeze",
+        aliases: &[],
+        action: Action::Unfreeze,
+        runs: Runs::ToItsEnd,
+        by_position: false,
+        params: &[required("freezeId", ParamType::FreezeId), required("reason", ParamType::Reason), REQUEST_ID, ON_BEHALF_OF],
+        result: ResultType::Nothing,
+        summary: "Lifts a freeze, such as the one with which a restored store starts. Signing goes on once no freeze is in force.",
+        read: |fields| {
+            Ok(Request::AdminUnfreeze(Unfreeze { freeze_id: fields.required("freezeId")?, reason: fields.required("reason")? }))
+        },
     },
     Method {
         name: "rpc.discover",

@@ -6,7 +6,7 @@ use kmsignd::rpc::methods::{METHODS, Method, Param, ParamType};
 use serde_json::{Value, json};
 
 use crate::harness::{Caller, Daemon};
-use crate::method_examples::{DIGEST, Fixture, examples};
+use crate::method_examples::{DIGEST, Fixture, came_through, examples};
 
 /// What each type of parameter refuses, whatever method it is of. A type without a row here does not compile.
 fn bad_values(kind: ParamType) -> Vec<Value> {
@@ -19,7 +19,8 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::Label | ParamType::RequestId | ParamType::OnBehalfOf => {
             vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(129)]
         }
-        ParamType::WalletId => vec![
+        ParamType::Reason => vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(257)],
+        ParamType::WalletId | ParamType::FreezeId => vec![
             json!(""),
             json!("0197b2a0"),
             json!("00000000-0000-4000-8000-000000000000"),
@@ -141,7 +142,8 @@ fn call_with_null_for_an_optional_parameter_counts_it_as_absent() {
         for param in method.params.iter().filter(|param| example.get(param.name).is_none()) {
             params[param.name] = Value::Null;
         }
-        caller.ok(method.name, params);
+        let outcome = caller.call(method.name, params);
+        assert!(came_through(method.name, &outcome), "{}: {outcome:?}", method.name);
     });
 }
 

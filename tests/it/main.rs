@@ -26,6 +26,7 @@ mod configuration;
 mod crash_points;
 mod disk;
 mod documents;
+mod freezes;
 mod key_drift;
 mod key_states;
 mod kms_conformance;

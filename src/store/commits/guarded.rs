@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::in_flight::Sharing;
 use super::live::ContentClaim;
+use super::record::{Verdict, no_longer_signs};
 use super::reserve::{RequestState, Reservation, Reserving, durably};
 use super::{Judged, KmsRequestIds, OpenIntent, Permit, Recorded, Reserved, UsableKey};
 use crate::audit::record::Kind;
@@ -20,7 +21,7 @@ use crate::ids::WalletId;
 use crate::keys::{SignatureBytes, SigningPayload};
 use crate::outcome::{Failure, Outcome};
 use crate::store::guards::{self, Slot};
-use crate::store::{Store, StoreError, audit, requests};
+use crate::store::{Store, StoreError, audit, freezes, requests};
 
 /// A payload whose content spends something.
 #[derive(Debug, Clone)]
@@ -123,7 +124,7 @@ impl Store {
                     };
                 }
                 Ok((judged, Found::Reserved(reservation))) => {
-                    let reserved = self.reserved(judged, reservation, durable).await;
+                    let reserved = self.reserved(judged, reservation, durable, true).await;
                     return match if ailing { durably(reserved).await } else { reserved } {
                         Reserved::Proceed((permit, key, claim), open) => {
                             ReservedGuarded::Sign(permit, key, OpenGuarded { open, slot, claim })
@@ -153,10 +154,21 @@ impl Store {
         let (released, intent) = (outcome.is_ok(), open.intent.sequence);
         let frees_request = !released && made != Made::Unknown;
         let recorded = self
-            .record_outcome(open, outcome, frees_request, kms_request_ids, move |transaction, _| match made {
-                Made::Signature(signature) if released => guards::store(transaction.connection, &slot, intent, &signature),
-                Made::Nothing => guards::take_back(transaction.connection, &slot, intent),
-                Made::Signature(_) | Made::Unknown => Ok(()),
+            .record_outcome(open, outcome, frees_request, kms_request_ids, move |transaction, _| {
+                match made {
+                    Made::Signature(signature) if released => {
+                        // There is a signature now, so the guards and the requestId stay with their content.
+                        let stopped = no_longer_signs(transaction, slot.wallet_id)?;
+                        let stopped = stopped.map_or_else(|| freezes::in_force(transaction.connection), |why| Ok(Some(why)))?;
+                        if let Some(why) = stopped {
+                            return Ok(Verdict::Withheld(why));
+                        }
+                        guards::store(transaction.connection, &slot, intent, &signature)?;
+                    }
+                    Made::Nothing => guards::take_back(transaction.connection, &slot, intent)?,
+                    Made::Signature(_) | Made::Unknown => {}
+                }
+                Ok(Verdict::Stands)
             })
             .await;
         // Whoever waits finds the outcome.
@@ -167,23 +179,26 @@ impl Store {
     /// Records that a signature released before is given again, and binds the requestId, if there is one, to this answer.
     pub async fn record_repeat(&self, repeat: OpenRepeat, outcome: Outcome) -> Recorded {
         let OpenRepeat { judged, wallet_id, signed_by, sharing } = repeat;
-        let (now, for_writer) = (self.clock.now(), outcome.clone());
+        let now = self.clock.now();
         let written = self
             .writer
             .submit(move |transaction| {
-                if let (Some(key), Some(request), Ok(answer)) = (judged.request_key(), &judged.request, &for_writer) {
+                let frozen = if outcome.is_ok() { freezes::in_force(transaction.connection)? } else { None };
+                let outcome = frozen.map_or(outcome, Err);
+                if let (Some(key), Some(request), Ok(answer)) = (judged.request_key(), &judged.request, &outcome) {
                     requests::bind(transaction.connection, &key, &request.content_hash, Some(wallet_id), signed_by)?;
                     requests::answer(transaction.connection, &key, answer.as_json(), now)?;
                 }
-                let word = for_writer.as_ref().err().map_or("success", Failure::kind);
+                let word = outcome.as_ref().err().map_or("success", Failure::kind);
                 audit::append(transaction, |sequence| {
                     judged.record(sequence, now, Kind::Repeat, Some(signed_by), Some(word)).about(Some(wallet_id))
-                })
+                })?;
+                Ok(outcome)
             })
             .durable()
             .await;
         let recorded = match written {
-            Ok(_) => Recorded::committed(outcome),
+            Ok(outcome) => Recorded::committed(outcome),
             Err(error) => Recorded::withheld(&error),
         };
         shared(recorded, sharing)

@@ -5,11 +5,11 @@ use crate::audit::record::{Facts, Kind, Record};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::crash_points::{self, CrashPoint};
-use crate::ids::{KeyArn, WalletId};
-use crate::outcome::{Failure, Outcome};
+use crate::ids::{FreezeId, KeyArn, WalletId};
+use crate::outcome::{Answer, Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::WriteTransaction;
-use crate::store::{Store, StoreError, audit, pending_keys, requests};
+use crate::store::{Store, StoreError, audit, freezes, pending_keys, requests};
 use crate::wallets::create::{AnswerShape, CreationAnswers};
 
 /// A wallet whose key is proven: its row as it will be, and every address form of its key.
@@ -43,6 +43,15 @@ pub enum KeyFate {
     Named(KeyArn),
 }
 
+/// What the transaction that closes an intent makes of the outcome.
+pub(super) enum Verdict {
+    Stands,
+    /// Refused after all; the requestId is free again.
+    Refused(Failure),
+    /// Something was made and is not released. The requestId stays with its content, which may be tried again.
+    Withheld(Failure),
+}
+
 /// The request ids of every attempt that KMS answered.
 pub type KmsRequestIds = Vec<String>;
 
@@ -51,7 +60,7 @@ impl Store {
     /// signature is withheld, since whoever stopped it has been answered or is about to be.
     ///
     /// If KMS's answer was `lost`, the requestId stays with its content: the same content may sign again, since nothing was
-    /// released.
+    /// released. So it does if the signature is withheld, because signing was frozen while KMS signed.
     pub async fn record_signing(
         &self,
         open: OpenIntent,
@@ -60,10 +69,13 @@ impl Store {
         kms_request_ids: KmsRequestIds,
     ) -> Recorded {
         let frees_request = outcome.is_err() && !lost;
-        let wallet_id = open.wallet_id;
-        self.record_outcome_unless(open, outcome, frees_request, kms_request_ids, move |transaction, _| match wallet_id {
-            Some(id) => no_longer_signs(transaction, id),
-            None => Ok(None),
+        let signed = open.wallet_id.filter(|_| outcome.is_ok());
+        self.record_outcome(open, outcome, frees_request, kms_request_ids, move |transaction, _| {
+            let Some(wallet_id) = signed else { return Ok(Verdict::Stands) };
+            if let Some(stopped) = no_longer_signs(transaction, wallet_id)? {
+                return Ok(Verdict::Refused(stopped));
+            }
+            Ok(freezes::in_force(transaction.connection)?.map_or(Verdict::Stands, Verdict::Withheld))
         })
         .await
     }
@@ -83,7 +95,7 @@ impl Store {
             return Recorded::withheld(&StoreError::Corrupt("another wallet's key would have been recorded".to_owned()));
         }
         self.record_outcome(open, Ok(answer), false, kms_request_ids, move |transaction, _| {
-            wallets::complete(transaction, &wallet, &forms)
+            wallets::complete(transaction, &wallet, &forms).map(|()| Verdict::Stands)
         })
         .await
     }
@@ -100,7 +112,7 @@ impl Store {
         let frees_request = fate == KeyFate::None;
         let wallet_id = permit.wallet.wallet_id;
         self.record_outcome(open, Err(failure), frees_request, kms_request_ids, move |transaction, now| {
-            note_fate(transaction, wallet_id, &fate, now).map(|_| ())
+            note_fate(transaction, wallet_id, &fate, now).map(|_| Verdict::Stands)
         })
         .await
     }
@@ -120,7 +132,20 @@ impl Store {
     /// Records what came of an action that does not involve KMS.
     pub async fn record_action(&self, open: OpenIntent, outcome: Outcome) -> Recorded {
         let frees_request = outcome.is_err();
-        self.record_outcome(open, outcome, frees_request, Vec::new(), |_, _| Ok(())).await
+        self.record_outcome(open, outcome, frees_request, Vec::new(), |_, _| Ok(Verdict::Stands)).await
+    }
+
+    /// Lifts a freeze and records that. NOT_FOUND if none in force has this id.
+    pub async fn record_unfreeze(&self, open: OpenIntent, id: FreezeId) -> Recorded {
+        let lifted = Answer::of(&serde_json::Map::new());
+        self.record_outcome(open, lifted, false, Vec::new(), move |transaction, now| {
+            if freezes::lift(transaction.connection, id, now)? {
+                return Ok(Verdict::Stands);
+            }
+            let what = "no freeze in force has this freezeId; admin_status lists them".to_owned();
+            Ok(Verdict::Refused(Failure::NotFound { field: "freezeId", what }))
+        })
+        .await
     }
 
     /// Records what the daemon did by itself, durably.
@@ -131,8 +156,27 @@ impl Store {
         Ok(())
     }
 
+    /// Records that a call ends as the one under the same requestId did. Whoever asks for a signature while signing is frozen does
+    /// not get it from another call either.
+    pub(super) async fn record_shared(&self, judged: Judged, outcome: Outcome, signs: bool) -> Recorded {
+        let now = self.clock.now();
+        let guarded = signs && outcome.is_ok();
+        let written = self.writer.submit(move |transaction| {
+            let frozen = if guarded { freezes::in_force(transaction.connection)? } else { None };
+            let outcome = frozen.map_or(outcome, Err);
+            let word = outcome.as_ref().err().map_or("success", Failure::kind);
+            audit::append(transaction, |sequence| judged.record(sequence, now, Kind::Repeat, None, Some(word)))?;
+            Ok(outcome)
+        });
+        crash_points::reach(CrashPoint::EndQueued);
+        match written.durable().await {
+            Ok(outcome) => Recorded::ended(outcome),
+            Err(error) => Recorded::withheld(&error),
+        }
+    }
+
     /// A record without an intent.
-    pub(super) async fn record_end(&self, judged: Judged, kind: Kind, outcome: Outcome) -> Recorded {
+    async fn record_end(&self, judged: Judged, kind: Kind, outcome: Outcome) -> Recorded {
         let now = self.clock.now();
         let word = outcome.as_ref().err().map_or("success", Failure::kind);
         let written = self.writer.submit(move |transaction| {
@@ -145,7 +189,8 @@ impl Store {
         }
     }
 
-    /// Closes an intent. `change` is what else belongs to the same transaction; `frees_request` lets the requestId go.
+    /// Closes an intent. `change` is what else belongs to the same transaction, and has the last word on the outcome;
+    /// `frees_request` lets the requestId go.
     pub(super) async fn record_outcome<C>(
         &self,
         open: OpenIntent,
@@ -155,24 +200,7 @@ impl Store {
         change: C,
     ) -> Recorded
     where
-        C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<(), StoreError> + Send + 'static,
-    {
-        let change = move |transaction: &mut WriteTransaction<'_>, now: Timestamp| change(transaction, now).map(|()| None);
-        self.record_outcome_unless(open, outcome, frees_request, kms_request_ids, change).await
-    }
-
-    /// As [`Store::record_outcome`], where `change` may find that a success must not be one any more: it ends as that failure, and
-    /// frees its requestId, since nothing was released.
-    async fn record_outcome_unless<C>(
-        &self,
-        open: OpenIntent,
-        outcome: Outcome,
-        frees_request: bool,
-        kms_request_ids: KmsRequestIds,
-        change: C,
-    ) -> Recorded
-    where
-        C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<Option<Failure>, StoreError> + Send + 'static,
+        C: FnOnce(&mut WriteTransaction<'_>, Timestamp) -> Result<Verdict, StoreError> + Send + 'static,
     {
         let OpenIntent { judged, wallet_id, intent, durable, sharing, _live } = open;
         let now = self.clock.now();
@@ -187,9 +215,10 @@ impl Store {
                 // Its commit failed: an outcome without its intent releases nothing.
                 return Err(StoreError::NotDurable);
             }
-            let (outcome, frees_request) = match (outcome, change(transaction, now)?) {
-                (Ok(_), Some(withheld)) => (Err(withheld), true),
-                (outcome, _) => (outcome, frees_request),
+            let (outcome, frees_request) = match change(transaction, now)? {
+                Verdict::Stands => (outcome, frees_request),
+                Verdict::Refused(failure) => (Err(failure), true),
+                Verdict::Withheld(failure) => (Err(failure), false),
             };
             if let Some(key) = judged.request_key() {
                 match &outcome {
@@ -244,7 +273,7 @@ pub(super) fn note_fate(
 }
 
 /// Why a signature of this wallet must not be released, if it must not.
-fn no_longer_signs(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
+pub(super) fn no_longer_signs(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
     let status = wallets::status(transaction.connection, id)?;
     let withheld = || tracing::warn!(wallet = %id, %status, "the wallet was stopped while KMS signed; the signature is withheld");
     Ok((!status.can_sign()).then(|| {

@@ -14,7 +14,7 @@ use crate::keys::SigningPayload;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::{Durable, Pending, WriteTransaction};
-use crate::store::{Store, StoreError, audit, outbox, pending_keys, requests};
+use crate::store::{Store, StoreError, audit, freezes, outbox, pending_keys, requests};
 
 /// How a reserving transaction ended.
 pub(super) enum Reservation<T> {
@@ -38,7 +38,7 @@ pub(super) enum RequestState {
 }
 
 impl Store {
-    /// Settles a signature for good: key state and requestId are checked and the intent is inserted. The permit is given at
+    /// Settles a signature for good: freeze, key state and requestId are checked and the intent is inserted. The permit is given at
     /// once; recording the outcome waits until the intent is durable.
     ///
     /// Only for what spends nothing that the daemon knows of: digests and messages. Whatever is decoded goes through
@@ -51,7 +51,7 @@ impl Store {
     ) -> Reserved<(Permit, UsableKey)> {
         // While nothing can be written, KMS is not asked for signatures that could only be withheld.
         let ailing = self.write_health().is_err();
-        let reserved = self.reserve(judged, move |reserving| {
+        let reserved = self.reserve(judged, true, move |reserving| {
             let key = match reserving.usable_key(wallet_id)? {
                 Ok(key) => key,
                 Err(failure) => return reserving.refuse(failure),
@@ -72,7 +72,7 @@ impl Store {
     pub async fn reserve_creation(&self, judged: Judged, wallet: Wallet) -> Reserved<CreationPermit> {
         let max_pending = self.max_pending.load(Ordering::Relaxed);
         let reserved = self
-            .reserve(judged, move |reserving| match reserving.request_state()? {
+            .reserve(judged, false, move |reserving| match reserving.request_state()? {
                 RequestState::Fresh => {
                     let waiting = outbox::rows(reserving.transaction.connection)?;
                     if waiting >= max_pending {
@@ -104,7 +104,7 @@ impl Store {
     /// Settles an action that does not involve KMS, and inserts its intent.
     pub async fn reserve_action(&self, judged: Judged) -> Reserved<()> {
         let reserved = self
-            .reserve(judged, |reserving| match reserving.request_state()? {
+            .reserve(judged, false, |reserving| match reserving.request_state()? {
                 RequestState::Fresh | RequestState::Unfinished(_) => reserving.open(None, ()),
                 ended => reserving.end(ended),
             })
@@ -112,7 +112,8 @@ impl Store {
         durably(reserved).await
     }
 
-    pub(super) async fn reserve<T, F>(&self, judged: Judged, settle: F) -> Reserved<T>
+    /// `signs`: the call's success releases a signature, or what a signature was made for.
+    pub(super) async fn reserve<T, F>(&self, judged: Judged, signs: bool, settle: F) -> Reserved<T>
     where
         T: Send + 'static,
         F: FnOnce(Reserving<'_, '_>) -> Result<Reservation<T>, StoreError> + Send + 'static,
@@ -127,13 +128,19 @@ impl Store {
         });
         let (result, durable) = pending.early().await;
         match result {
-            Ok((judged, reservation)) => self.reserved(judged, reservation, durable).await,
+            Ok((judged, reservation)) => self.reserved(judged, reservation, durable, signs).await,
             Err(error) => Reserved::Settled(Recorded::withheld(&error)),
         }
     }
 
     /// What a reserving transaction came to, once it may be told.
-    pub(super) async fn reserved<T>(&self, judged: Judged, reservation: Reservation<T>, durable: Durable) -> Reserved<T> {
+    pub(super) async fn reserved<T>(
+        &self,
+        judged: Judged,
+        reservation: Reservation<T>,
+        durable: Durable,
+        signs: bool,
+    ) -> Reserved<T> {
         match reservation {
             Reservation::Opened { permit, wallet_id, intent, live, sharing } => {
                 crash_points::reach(CrashPoint::IntentQueued);
@@ -146,12 +153,12 @@ impl Store {
                     Err(error) => Recorded::withheld(&error),
                 })
             }
-            Reservation::Wait(ending) => Reserved::Settled(self.repeat_running(judged, ending).await),
+            Reservation::Wait(ending) => Reserved::Settled(self.repeat_running(judged, ending, signs).await),
         }
     }
 
     /// Waits for the call that runs under the same requestId, and ends as it does.
-    async fn repeat_running(&self, judged: Judged, mut ending: Ending) -> Recorded {
+    async fn repeat_running(&self, judged: Judged, mut ending: Ending, signs: bool) -> Recorded {
         let outcome = match ending.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
@@ -161,7 +168,7 @@ impl Store {
                 reason: "the first call ended without an answer; retry with the same requestId".to_owned(),
             })
         });
-        self.record_end(judged, Kind::Repeat, outcome).await
+        self.record_shared(judged, outcome, signs).await
     }
 }
 
@@ -222,8 +229,12 @@ impl Reserving<'_, '_> {
         wallets::find(self.transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))
     }
 
-    /// The wallet's key if it may sign now, or why not. Every signature begins here, so that nothing passes by a state.
+    /// The wallet's key if it may sign now, or why not. Every signature begins here, so that nothing passes by a freeze or a state;
+    /// before the requestId, so that a stored signature does not leave either.
     pub fn usable_key(&self, wallet_id: WalletId) -> Result<Result<UsableKey, Failure>, StoreError> {
+        if let Some(frozen) = freezes::in_force(self.transaction.connection)? {
+            return Ok(Err(frozen));
+        }
         let wallet = self.wallet(wallet_id)?;
         let (true, Some(arn), Some(public_key)) = (wallet.status.can_sign(), wallet.kms_key_id, wallet.public_key) else {
             return Ok(Err(Failure::KeyNotUsable { status: wallet.status }));
