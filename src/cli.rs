@@ -1,10 +1,13 @@
 //! kmsignd's own commands. The man page and the completions are generated from these definitions.
 
+mod store;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::store::{BackupArgs, RestoreArgs};
 #[cfg(feature = "emulator")]
 use crate::config::Secret;
 use crate::config::{Config, Environment, load_policies};
@@ -32,6 +35,10 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Copy the store into a new file, whole and checked, while the daemon serves.
+    Backup(BackupArgs),
+    /// Rebuild the store from MongoDB, from KMS or from a backup. It starts frozen: nothing signs before `kmsign freeze lift`.
+    Restore(RestoreArgs),
     /// Serve with an embedded KMS, nothing to install. Its keys lie in the clear: for development only.
     #[cfg(feature = "emulator")]
     Dev(DevArgs),
@@ -65,9 +72,16 @@ pub struct DevArgs {
     pub kms_only: Option<std::net::SocketAddr>,
 }
 
+/// A restore is through, and not every wallet came back.
+pub const EX_INCOMPLETE: u8 = 1;
+
 /// Exit codes of sysexits.h.
+pub const EX_DATAERR: u8 = 65;
+pub const EX_NOINPUT: u8 = 66;
 pub const EX_UNAVAILABLE: u8 = 69;
 pub const EX_SOFTWARE: u8 = 70;
+pub const EX_CANTCREAT: u8 = 73;
+pub const EX_IOERR: u8 = 74;
 pub const EX_CONFIG: u8 = 78;
 
 /// Runs the command line of this process.
@@ -75,6 +89,8 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { config } => serve(config),
         Command::CheckConfig { config } => check_config(&config),
+        Command::Backup(args) => store::backup(args),
+        Command::Restore(args) => store::restore(args),
         #[cfg(feature = "emulator")]
         Command::Dev(args) => crate::dev::main(args),
     }
@@ -104,6 +120,7 @@ fn serve(ConfigArg { config: path }: ConfigArg) -> ExitCode {
         Err(error @ (daemon::StartError::Networks(_) | daemon::StartError::Policy(_) | daemon::StartError::Sync(_))) => {
             fail(EX_CONFIG, &error)
         }
+        Err(daemon::StartError::Store(error)) if error.is_about_the_data() => fail(EX_DATAERR, &error),
         Err(error) => fail(EX_UNAVAILABLE, &error),
     }
 }

@@ -1,6 +1,7 @@
 //! The time, passed in. Nothing else in the daemon reads the wall clock, so a test can stop it or step it.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,20 @@ impl Timestamp {
 
     pub const fn unix_millis(self) -> u64 {
         self.0
+    }
+}
+
+/// A text that is no RFC 3339 time since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time such as 2026-01-15T10:30:00Z")]
+pub struct TimestampError;
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
+        u64::try_from(at.unix_timestamp_nanos() / 1_000_000).map(Self).map_err(|_| TimestampError)
     }
 }
 
@@ -85,6 +100,12 @@ mod tests {
     fn timestamp_display_is_rfc3339_in_utc() {
         assert_eq!(Timestamp::from_unix_millis(0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_unix_millis(1_768_473_000_250).to_string(), "2026-01-15T10:30:00.25Z");
+        for millis in [0, 1_768_473_000_250, 1_768_473_000_001] {
+            assert_eq!(Timestamp::from_unix_millis(millis).to_string().parse(), Ok(Timestamp::from_unix_millis(millis)));
+        }
+        for wrong in ["", "now", "1969-12-31T23:59:59Z", "2026-01-15", "2026-01-15T10:30:00"] {
+            assert_eq!(wrong.parse::<Timestamp>(), Err(TimestampError), "{wrong}");
+        }
         assert_eq!(Timestamp::from_unix_millis(u64::MAX).to_string(), format!("{}ms", u64::MAX));
     }
 }

@@ -194,7 +194,8 @@ fn networks_of(config: &Config) -> Result<Networks, String> {
     networks(config).map_err(|error| error.to_string())
 }
 
-async fn kms(config: &Config, credentials: Credentials, unlimited: bool) -> Kms {
+/// KMS as configured; a restore asks it too.
+pub async fn kms(config: &Config, credentials: Credentials, unlimited: bool) -> Kms {
     let settings = AwsSettings {
         region: config.kms.region.clone(),
         endpoint_url: config.kms.endpoint_url.clone(),

@@ -24,6 +24,7 @@ mod persistence;
 mod service;
 mod signatures;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use self::log::{LogEntry, OperationLog};
 pub use self::operations::Operation;
 use self::service::Service;
 use crate::clock::{Clock, SystemClock};
+use crate::ids::Region;
 
 /// The one account there is.
 pub const ACCOUNT: &str = "111122223333";
@@ -101,6 +103,12 @@ impl Emulator {
 
     pub fn log(&self) -> &OperationLog {
         &self.service.log
+    }
+
+    /// Makes many secp256k1 signing keys at once, each with these tags and no other: for tests of what many keys take. Not in the
+    /// log.
+    pub fn add_signing_keys(&self, region: &Region, tags: impl Iterator<Item = BTreeMap<String, String>>) {
+        self.service.add_signing_keys(region, tags);
     }
 
     /// Closes all connections. On return nothing is written any more and another emulator can take the directory.

@@ -8,6 +8,7 @@
 // Where it starts.
 pub mod cli;
 pub mod daemon;
+pub mod restore;
 pub mod config;
 
 // The words.

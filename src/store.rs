@@ -5,9 +5,11 @@
 //!
 //! It must never overwrite a file it does not understand, and never hold a transaction across a call to the network.
 
+pub mod backup;
 pub mod commits;
 pub mod drift;
 pub mod key_drives;
+pub mod restore;
 pub mod wallets;
 pub mod writer;
 
@@ -21,6 +23,7 @@ mod orphans;
 mod outbox;
 mod pending_keys;
 mod requests;
+mod restore_file;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -89,14 +92,20 @@ impl Store {
     /// Opens or makes the database at `path`, migrates it, and starts the writer.
     ///
     /// # Errors
-    /// [`OpenError`], with what to do, if another process holds the store, the file is foreign, damaged, or of a newer
-    /// version, or the directory does not let us.
+    /// [`OpenError`], with what to do, if another process holds the store, the file is foreign, damaged, of a newer version or not
+    /// wholly restored, or the directory does not let us.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let lock = open::StoreLock::take(path)?;
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         trust::read_from_disk(path).map_err(io)?;
         let connection = open::open_for_writing(path)?;
+        open::check_restored(path, &connection)?;
+        Self::start(path, clock, lock, connection)
+    }
+
+    fn start(path: &Path, clock: Arc<dyn Clock>, lock: open::StoreLock, connection: Connection) -> Result<Self, OpenError> {
         let head = audit::head(&connection).map_err(|error| OpenError::damaged(path, &error))?;
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
         let trust = Trust::default();
         let log = LogFolder::start(open::reopen(path)?, trust.clone()).map_err(io)?;
         let cache = Arc::new(WalletCache::default());

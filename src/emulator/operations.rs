@@ -150,6 +150,11 @@ impl Request<'_> {
         }
     }
 
+    /// As CreateKey of a secp256k1 key with these tags, without a request that says so.
+    pub fn make_signing_key(&self, tags: super::keys::Tags) -> Result<(), KmsError> {
+        keys::make_signing_key(self, tags)
+    }
+
     /// What the request names as `KeyId`, if it can be read.
     pub fn names_key(body: &[u8]) -> Option<String> {
         serde_json::from_slice::<KeyInput>(body).ok().map(|input| input.key_id)

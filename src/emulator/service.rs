@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::EmulatorConfig;
 use super::errors::KmsError;
 use super::faults::{Fault, Faults};
-use super::keys::Keys;
+use super::keys::{Keys, Tags};
 use super::log::{LogEntry, OperationLog};
 use super::operations::{Done, Operation, Request};
 use crate::clock::Clock;
@@ -76,6 +76,17 @@ impl Service {
             (Some(Fault::HangBefore | Fault::HangAfter), _) => Reply::Hang,
             (Some(Fault::CloseBefore | Fault::CloseAfter), _) | (_, None) => Reply::Close,
             (_, Some(result)) => Reply::Answer(result.map(|done| done.body)),
+        }
+    }
+
+    /// Makes keys past the protocol. One that can't be made is left out.
+    pub fn add_signing_keys(&self, region: &Region, tags: impl Iterator<Item = Tags>) {
+        let (now, lags) = (self.clock.now().unix_millis(), self.faults.lags());
+        let request = Request { keys: &self.keys, region, now, lags, body: &[], defect: None };
+        for tags in tags {
+            if let Err(error) = request.make_signing_key(tags) {
+                tracing::error!(code = error.code, "the KMS emulator could not make a key");
+            }
         }
     }
 

@@ -27,15 +27,24 @@ pub(super) fn append<'r>(
     transaction: &mut WriteTransaction<'_>,
     make: impl FnOnce(u64) -> Record<'r>,
 ) -> Result<u64, StoreError> {
-    let text = make(transaction.head.sequence.saturating_add(1)).to_text()?;
-    let head = transaction.head.after(&text);
-    transaction.connection.prepare_cached("INSERT INTO audit (sequence, record, hash) VALUES (?1, ?2, ?3)")?.execute((
+    *transaction.head = append_after(transaction.connection, transaction.head, make)?;
+    Ok(transaction.head.sequence)
+}
+
+/// Appends a record behind `head`, and gives the new head.
+pub(super) fn append_after<'r>(
+    connection: &Connection,
+    head: &Head,
+    make: impl FnOnce(u64) -> Record<'r>,
+) -> Result<Head, StoreError> {
+    let text = make(head.sequence.saturating_add(1)).to_text()?;
+    let head = head.after(&text);
+    connection.prepare_cached("INSERT INTO audit (sequence, record, hash) VALUES (?1, ?2, ?3)")?.execute((
         head.sequence,
         &text,
         head.hash,
     ))?;
-    *transaction.head = head;
-    Ok(transaction.head.sequence)
+    Ok(head)
 }
 
 /// The last record's sequence and hash.
@@ -103,6 +112,15 @@ impl Store {
         }
         Ok(checker.finish())
     }
+}
+
+/// Checks the chain of a database that no daemon has open.
+pub(super) fn verify(connection: &Connection) -> Result<Verdict, StoreError> {
+    let (mut checker, mut after) = (Checker::default(), 0);
+    while let Some(last) = check_part(connection, &mut checker, after)? {
+        after = last;
+    }
+    Ok(checker.finish())
 }
 
 /// Checks the rows behind a sequence, and gives the last one's if there were any.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::StoreError;
+use crate::clock::Timestamp;
 
 /// "kmsd" as SQLite's application id: tells our file from any other database.
 const APPLICATION_ID: i64 = 0x6b6d_7364;
@@ -31,19 +32,38 @@ pub enum OpenError {
     Open { path: PathBuf, mode: u32 },
     #[error("{0}: another kmsignd holds this store; stop it first (systemctl stop kmsignd)")]
     Held(PathBuf),
-    #[error("{0}: this is not a kmsignd database and was left untouched; point [store] path elsewhere")]
+    #[error(
+        "{0}: this is not a kmsignd database, or its first page is damaged; it was left untouched. Point [store] path elsewhere, or \
+         move the file away and restore (kmsignd restore --from mongodb|kms|FILE)"
+    )]
     Foreign(PathBuf),
     #[error(
         "{path}: schema version {found} is newer than this kmsignd knows ({known}); install a newer kmsignd. The file was left untouched"
     )]
     Newer { path: PathBuf, found: i64, known: usize },
-    #[error("{path}: the database is damaged ({reason}) and was left untouched; restore it from a backup")]
+    #[error(
+        "{path}: the database is damaged ({reason}) and was left untouched; move it and what stands beside it (-wal, -shm) away, keep \
+         them, and restore: kmsignd restore --from mongodb|kms|FILE"
+    )]
     Damaged { path: PathBuf, reason: String },
+    #[error(
+        "{path}: a restore from {source_word} that began at {since} is not finished, so nobody can be served; finish it with: kmsignd restore \
+         --from {source_word}. Or move the file away to begin anew"
+    )]
+    Unfinished { path: PathBuf, source_word: String, since: Timestamp },
 }
 
 impl OpenError {
     pub(super) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Self {
         Self::Damaged { path: path.to_owned(), reason: error.to_string() }
+    }
+
+    /// Whether the file itself is the trouble, so that trying again changes nothing.
+    pub const fn is_about_the_data(&self) -> bool {
+        match self {
+            Self::Foreign(_) | Self::Newer { .. } | Self::Damaged { .. } | Self::Unfinished { .. } => true,
+            Self::Io { .. } | Self::Open { .. } | Self::Held(_) => false,
+        }
     }
 }
 
@@ -61,7 +81,7 @@ impl StoreLock {
 }
 
 /// Opens the file, or makes it with mode 0600: it is never open to others, not for a moment.
-fn create_private(path: &Path) -> std::io::Result<File> {
+pub fn create_private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
@@ -103,7 +123,7 @@ pub fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+pub fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
@@ -113,6 +133,7 @@ fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(|error| OpenError::damaged(path, &error))?;
+    check_length(path, connection)?;
     // A first start that died before its schema was committed leaves an empty database: that one is ours to fill.
     let empty = application == 0 && version == 0 && tables == 0;
     if application != APPLICATION_ID && !empty {
@@ -122,6 +143,37 @@ fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
         return Err(OpenError::Newer { path: path.to_owned(), found: version, known: MIGRATIONS.len() });
     }
     Ok(())
+}
+
+/// Refuses a file that ends within a page, which SQLite would read as if zeros followed. With a log beside it, the length may be
+/// anything: the log has the rest.
+fn check_length(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(path, error);
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let mut log = path.to_owned().into_os_string();
+    log.push("-wal");
+    if length(Path::new(&log)) > 0 {
+        return Ok(());
+    }
+    let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|error| damaged(&error))?;
+    if length(path).is_multiple_of(page) { Ok(()) } else { Err(damaged(&"it ends within a page")) }
+}
+
+/// Refuses a store whose restore is not through: it lacks wallets.
+pub fn check_restored(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let unfinished = connection
+        .query_row("SELECT source, started_at FROM restores WHERE finished_at IS NULL LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+        .map_err(|error| OpenError::damaged(path, &error))?;
+    match unfinished {
+        None => Ok(()),
+        Some((source_word, since)) => {
+            let since = Timestamp::from_unix_millis(since);
+            Err(OpenError::Unfinished { path: path.to_owned(), source_word, since })
+        }
+    }
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -137,7 +189,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+pub fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let done = usize::try_from(version).map_err(|_| StoreError::Corrupt("a negative schema version".to_owned()))?;
     if done == MIGRATIONS.len() {

@@ -169,7 +169,7 @@ fn find_by_key(connection: &Connection, key: &KeyArn) -> Result<Option<Wallet>, 
         .transpose()
 }
 
-/// Inserts a new row. Only a PENDING wallet is ever inserted.
+/// Inserts a new row: a PENDING wallet, or one that a restore brings back.
 pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), StoreError> {
     connection
         .prepare_cached(&format!(
@@ -214,8 +214,12 @@ pub(super) fn complete(
 ) -> Result<(), StoreError> {
     step(transaction, wallet.wallet_id, Event::Proven, wallet)?;
     pending_keys::remove(transaction.connection, wallet.wallet_id)?;
-    let mut insert = transaction
-        .connection
+    insert_forms(transaction.connection, wallet, forms)
+}
+
+/// Inserts the addresses by which a wallet is found.
+pub(super) fn insert_forms(connection: &Connection, wallet: &Wallet, forms: &[(AddressType, Address)]) -> Result<(), StoreError> {
+    let mut insert = connection
         .prepare_cached("INSERT INTO addresses (address, asset, network, wallet_id, address_type) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (address_type, address) in forms {
         insert.execute((

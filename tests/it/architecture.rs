@@ -10,7 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["caller", "clock", "ids"]),
     ("background", &["clock", "config", "crash_points", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
     ("chains", &["keys"]),
-    ("cli", &["config", "daemon", "dev", "kms", "log", "pipeline"]),
+    ("cli", &["clock", "config", "daemon", "dev", "kms", "log", "pipeline", "restore", "store"]),
     ("client", &["chains", "ids", "keys", "rpc", "wallets"]),
     ("config", &["chains", "ids", "policy"]),
     (
@@ -62,6 +62,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("policy", &["chains", "clock", "ids"]),
     ("rpc", &["chains", "ids", "keys", "outcome", "policy", "store", "transport", "wallets"]),
+    (
+        "restore",
+        &["background", "chains", "clock", "config", "ids", "keys", "kms", "outcome", "store", "wallets"],
+    ),
     ("store", &["audit", "caller", "chains", "clock", "crash_points", "guards", "ids", "keys", "outcome", "policy", "wallets"]),
     ("transport", &["caller", "rpc"]),
     ("verify", &["ids", "keys", "kms", "outcome", "store"]),

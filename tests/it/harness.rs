@@ -16,6 +16,7 @@ pub mod users;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -151,7 +152,40 @@ impl Daemon {
         self.running.as_ref().unwrap().services.upgrade().unwrap()
     }
 
-    fn config_text(&self) -> String {
+    /// Starts it where it must not start; gives what it says.
+    pub fn refusal(&self) -> StartError {
+        assert!(self.running.is_none(), "stop the daemon first");
+        self.run().map(|_| ()).expect_err("it started")
+    }
+
+    /// A command of kmsignd, as a process of its own, on this daemon's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let path = self.path("kmsignd.toml");
+        write_private(&path, &self.config_text());
+        let mut command = process::kmsignd();
+        command.args(arguments).arg("--config").arg(path);
+        command.env("AWS_ACCESS_KEY_ID", "AKIATEST").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.envs(self.settings.iter().cloned());
+        command
+    }
+
+    /// The stopped daemon's store as one file without a log.
+    pub fn fold_store(&self) -> Vec<u8> {
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE; PRAGMA journal_mode = WAL");
+        let log = fs::metadata(format!("{}-wal", self.database_path().display())).map_or(0, |log| log.len());
+        assert_eq!(log, 0, "a log is left");
+        fs::read(self.database_path()).unwrap()
+    }
+
+    /// Loses the stopped daemon's store.
+    pub fn lose_store(&self) {
+        assert!(self.running.is_none(), "stop the daemon first");
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let _ = fs::remove_file(format!("{}{suffix}", self.database_path().display()));
+        }
+    }
+
+    pub fn config_text(&self) -> String {
         let path = |name: &str| self.path(name).display().to_string();
         format!(
             "[socket]\npath = {:?}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {:?}\n[policy]\ndirectory = {:?}\n\

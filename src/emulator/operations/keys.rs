@@ -80,6 +80,26 @@ pub(super) fn create_key(request: &Request) -> Result<Done, KmsError> {
     Done::answer(Some(key), &answer)
 }
 
+pub(super) fn make_signing_key(request: &Request, tags: Tags) -> Result<(), KmsError> {
+    let id = uuid::Builder::from_random_bytes(random_bytes()?).into_uuid().to_string();
+    let key = Key {
+        arn: arn(request.region, &id)?,
+        region: request.region.clone(),
+        created_at: request.now,
+        spec: KeySpec::Secp256k1,
+        origin: Origin::AwsKms,
+        description: String::new(),
+        policy: default_policy(),
+        primary_region: None,
+        state: SetState::Enabled,
+        tags,
+        aliases: BTreeSet::new(),
+        material: Some(Material::generate(KeySpec::Secp256k1)?),
+        earlier_tags: None,
+    };
+    request.keys.changes().put(key).map(drop)
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ReplicateKeyInput {

@@ -119,15 +119,27 @@ CREATE TABLE quarantine (
     since     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Restores into this store, the last with finished_at NULL until it is through.
+-- Restores into this store. The last one's finished_at is NULL until it is through; nobody is served before.
 CREATE TABLE restores (
     restore_id  INTEGER PRIMARY KEY,
-    source      TEXT    NOT NULL,
+    source      TEXT    NOT NULL CHECK (source IN ('mongodb', 'kms', 'file')),
+    freeze_id   TEXT    NOT NULL REFERENCES freezes (freeze_id),
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
-    cursor      TEXT,                         -- how far it got, in the source's own order
-    report      TEXT                          -- JSON
+    cursor      TEXT,                         -- the last wallet id that was gone through
+    restored    INTEGER NOT NULL DEFAULT 0,   -- wallets put in
+    raised      INTEGER NOT NULL DEFAULT 0    -- wallets whose version was taken above MongoDB's
 ) STRICT;
+
+-- What a restore could not take at its word, each with its reason.
+CREATE TABLE restore_findings (
+    restore_id INTEGER NOT NULL REFERENCES restores (restore_id),
+    finding    TEXT    NOT NULL CHECK (finding IN ('quarantined', 'skipped', 'missing', 'changed')),
+    subject    TEXT    NOT NULL,              -- the wallet's id, or whatever names the document or the key
+    kms_key_id TEXT,
+    reason     TEXT    NOT NULL,
+    PRIMARY KEY (restore_id, finding, subject)
+) STRICT, WITHOUT ROWID;
 
 -- For answering whoever asked for a wallet whose creation was cut off.
 CREATE INDEX requests_unfinished ON requests (wallet_id) WHERE answered_at IS NULL AND wallet_id IS NOT NULL;

@@ -1,0 +1,158 @@
+//! What a document, or a key's tags, say of a wallet: claims, to be proven. Every text becomes its type here or is refused.
+
+use std::collections::BTreeMap;
+
+use crate::background::wallets_in_mongo::WalletDocument;
+use crate::chains::networks::{Network, Networks};
+use crate::chains::{AddressKind, AddressType, parse_address};
+use crate::clock::Timestamp;
+use crate::ids::{KeyArn, WalletId};
+use crate::keys::{PinnedKey, PublicKey};
+use crate::kms::{TaggedKey, WALLET_ID_TAG};
+use crate::store::wallets::Wallet;
+use crate::wallets::lifecycle::Status;
+
+/// A wallet as something claims it to be.
+#[derive(Debug)]
+pub struct Claim {
+    /// Public key and address are what was claimed, if anything was.
+    pub wallet: Wallet,
+    pub arn: KeyArn,
+    /// The key's tags as the tagging API has them, if it lists the key.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Status, label and version are a document's.
+    pub is_documented: bool,
+}
+
+impl Claim {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// Why it is no wallet's, for people.
+    pub fn of_document(networks: &Networks, document: &WalletDocument) -> Result<Self, String> {
+        let status: Status = read("status", &document.status)?;
+        if matches!(status, Status::Pending | Status::Failed) {
+            return Err(format!("its status is {status}, and no wallet without a key is in MongoDB"));
+        }
+        let network = network(networks, &document.asset, &document.network)?;
+        if let Some(spec) = &document.key_spec
+            && spec.as_str() != network.key_spec().as_str()
+        {
+            return Err(format!("its keySpec is {spec:?}, and {network} has {}", network.key_spec()));
+        }
+        let version = document.version.unwrap_or(0);
+        let arn: KeyArn = read("kmsKeyId", &document.kms_key_id)?;
+        let claim = Self {
+            wallet: Wallet {
+                user_id: read("userId", &document.user_id)?,
+                ticker: document.asset.clone(),
+                address_type: address_type(&network, document.address_type.as_deref(), Some(&document.address))?,
+                status,
+                public_key: document.public_key.as_deref().map(|hex| public_key(&network, hex)).transpose()?,
+                address: Some(document.address.clone()),
+                label: document.label.as_deref().map(|label| read("label", label)).transpose()?,
+                version: u64::try_from(version).map_err(|_| format!("its version is {version}"))?,
+                ..blank(
+                    read("providerId", &document.provider_id)?,
+                    &network,
+                    &arn,
+                    Timestamp::from_unix_millis(document.created_at),
+                    "unknown",
+                )?
+            },
+            arn,
+            tags: None,
+            is_documented: true,
+        };
+        Ok(claim)
+    }
+
+    /// Reads a key's tags.
+    ///
+    /// # Errors
+    /// Why they name no wallet, for people.
+    pub fn of_key(networks: &Networks, key: TaggedKey) -> Result<Self, String> {
+        let tag = |name: &str| key.tags.get(name).map(String::as_str).ok_or_else(|| format!("the key has no tag {name}"));
+        let wallet_id: WalletId = read(WALLET_ID_TAG, tag(WALLET_ID_TAG)?)?;
+        let ticker = tag("asset")?;
+        let network = network(networks, ticker, tag("network")?)?;
+        // The id holds the time too: both were made of it.
+        let created_at = tag("kmsignd:created-at")
+            .ok()
+            .and_then(|at| at.parse().ok())
+            .unwrap_or_else(|| Timestamp::from_unix_millis(wallet_id.unix_millis()));
+        let wallet = Wallet {
+            ticker: ticker.to_owned(),
+            address_type: address_type(&network, tag("kmsignd:address-type").ok(), None)?,
+            ..blank(wallet_id, &network, &key.arn, created_at, tag("kmsignd:user-id")?)?
+        };
+        Ok(Self { wallet, arn: key.arn, tags: Some(key.tags), is_documented: false })
+    }
+
+    /// Adds the tags that the tagging API shows of the claimed key.
+    pub fn with_tags(self, tags: Option<&BTreeMap<String, String>>) -> Self {
+        Self { tags: tags.cloned(), ..self }
+    }
+
+    /// Takes from a document what KMS does not show of a key that is switched off, and a status that is stricter.
+    pub fn add_document(&mut self, document: &WalletDocument) {
+        if let Ok(status @ (Status::Disabled | Status::PendingDeletion | Status::Deleted)) = document.status.parse() {
+            self.wallet.status = status;
+        }
+        self.wallet.address = Some(document.address.clone());
+        let bytes = document.public_key.as_deref().and_then(|text| hex::decode(text).ok());
+        let key = bytes.and_then(|bytes| PublicKey::from_bytes(self.wallet.key_spec, &bytes).ok());
+        self.wallet.public_key = key.map(PinnedKey::from);
+    }
+}
+
+/// A wallet of which nothing more is known.
+fn blank(wallet_id: WalletId, network: &Network, arn: &KeyArn, created_at: Timestamp, user: &str) -> Result<Wallet, String> {
+    Ok(Wallet {
+        wallet_id,
+        user_id: read("the user", user)?,
+        asset: network.asset().to_owned(),
+        ticker: network.asset().to_owned(),
+        network: network.network().to_owned(),
+        address_type: network.default_address_type(),
+        key_spec: network.key_spec(),
+        status: Status::Created,
+        kms_key_id: Some(arn.clone()),
+        public_key: None,
+        address: None,
+        label: None,
+        created_at,
+        updated_at: created_at,
+        version: 1,
+        deletion_date: None,
+    })
+}
+
+fn network(networks: &Networks, ticker: &str, name: &str) -> Result<Network, String> {
+    let network = networks.resolve(ticker, Some(name)).map_err(|error| {
+        format!("its {} {error}; if it was configured before, configure it again and repeat the restore", error.field())
+    })?;
+    if network.network() == name { Ok(network) } else { Err(format!("its network is {name:?}, which is no network's name")) }
+}
+
+/// The type as it is written; else the one that the address is of; else the network's default.
+fn address_type(network: &Network, written: Option<&str>, address: Option<&str>) -> Result<AddressType, String> {
+    let asked = match (written, address) {
+        (Some(text), _) => Some(read("addressType", text)?),
+        (None, Some(address)) => {
+            let (_, kind) = parse_address(network, address).map_err(|error| format!("its address {error}"))?;
+            network.address_types().iter().copied().find(|known| AddressKind::from(*known) == kind)
+        }
+        (None, None) => None,
+    };
+    network.choose_address_type(asked).map_err(|error| format!("its addressType {error}"))
+}
+
+fn public_key(network: &Network, text: &str) -> Result<PinnedKey, String> {
+    let bytes = hex::decode(text).map_err(|_| "its publicKey is not hex".to_owned())?;
+    PublicKey::from_bytes(network.key_spec(), &bytes).map(PinnedKey::from).map_err(|error| format!("its publicKey: {error}"))
+}
+
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| format!("its {what} {error}"))
+}
