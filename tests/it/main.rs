@@ -36,6 +36,7 @@ mod kms_faults;
 mod lifecycle;
 mod mongo_answers;
 mod mongodb;
+mod old_databases;
 mod policy;
 mod policy_roles;
 mod random_kills;
