@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::evidence::Claim;
-use self::prove::{Judgement, Prover, Verdict};
+use self::prove::{Judgement, Prover, Verdict, patiently};
 use crate::background::wallets_in_mongo::{MongoError, WalletDocument, WalletsInMongo};
 use crate::chains::networks::Networks;
 use crate::clock::Clock;
@@ -32,7 +32,7 @@ use crate::outcome::Failure;
 use crate::store::restore::{
     BeginError, FileRestoreError, Finding, FindingKind, Present, RestoreReport, RestoredPage, Run, Source, put_in_place,
 };
-use crate::store::{OpenError, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 pub use self::progress::Progress;
 pub use self::report::text;
@@ -73,8 +73,6 @@ pub enum RestoreError {
     )]
     Directory(#[from] ReadError),
     #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
     Begin(#[from] BeginError),
     #[error(transparent)]
     File(#[from] FileRestoreError),
@@ -109,6 +107,13 @@ pub async fn restore(parts: Parts, from: From, progress: &Progress) -> Result<Re
     }
 }
 
+/// Takes the store, and has freeze and first record on disk, before anybody is asked for anything.
+async fn begin(parts: &Parts, source: Source) -> Result<(Store, Run), RestoreError> {
+    let store = Store::open_to_restore(&parts.store, Arc::clone(&parts.clock))?;
+    let run = store.begin_restore(source, parts.by.clone()).await?;
+    Ok((store, run))
+}
+
 /// A restore that asks KMS about each wallet.
 struct Proving<'a> {
     store: Store,
@@ -122,9 +127,10 @@ struct Proving<'a> {
 
 async fn from_mongodb(parts: Parts, progress: &Progress) -> Result<RestoreReport, RestoreError> {
     let mongodb = WalletsInMongo::open(parts.sync.as_ref().ok_or(RestoreError::NoMongodb)?).await?;
+    let (store, run) = begin(&parts, Source::Mongodb).await?;
     let total = mongodb.count().await?;
     let keys = list_keys(&parts.kms, progress).await?;
-    let mut proving = Proving::begin(parts, Source::Mongodb, &keys, progress).await?;
+    let mut proving = Proving::new(parts, store, run, &keys, progress);
     progress.phase("wallets", Some(total));
     let (mut after, mut done) = (proving.run.cursor.clone(), 0_u64);
     let tags: HashMap<&str, &BTreeMap<String, String>> = keys.iter().map(|key| (key.arn.as_str(), &key.tags)).collect();
@@ -175,6 +181,7 @@ async fn from_mongodb(parts: Parts, progress: &Progress) -> Result<RestoreReport
 }
 
 async fn from_kms(parts: Parts, progress: &Progress) -> Result<RestoreReport, RestoreError> {
+    let (store, run) = begin(&parts, Source::Kms).await?;
     let keys = list_keys(&parts.kms, progress).await?;
     let mut notes = Vec::new();
     let documents = match &parts.sync {
@@ -189,7 +196,7 @@ async fn from_kms(parts: Parts, progress: &Progress) -> Result<RestoreReport, Re
             }
         },
     };
-    let mut proving = Proving::begin(parts, Source::Kms, &keys, progress).await?;
+    let mut proving = Proving::new(parts, store, run, &keys, progress);
     progress.phase("wallets", Some(u64::try_from(keys.len()).unwrap_or_default()));
     let mut first = RestoredPage::default();
     let mut claims: BTreeMap<WalletId, Vec<Claim>> = BTreeMap::new();
@@ -246,8 +253,7 @@ async fn from_file(parts: Parts, file: PathBuf, progress: &Progress) -> Result<R
     let (place, by, now, shown) = (parts.store.clone(), parts.by.clone(), parts.clock.now(), progress.clone());
     let copying = tokio::task::spawn_blocking(move || put_in_place(&file, &place, &by, now, |done, of| shown.at_of(done, of)));
     let in_place = copying.await.map_err(|error| RestoreError::Defect(error.to_string()))??;
-    let store = Store::open_to_restore(&parts.store, Arc::clone(&parts.clock))?;
-    let run = store.begin_restore(Source::File, parts.by.clone()).await?;
+    let (store, run) = begin(&parts, Source::File).await?;
     let mut notes = Vec::new();
     if let Some(first) = in_place.first_bad_record {
         notes.push(format!("the backup's audit chain is broken at record {first}: somebody changed it, or its disk did"));
@@ -334,13 +340,11 @@ fn raised(ours: &u64, mongodb: Option<i64>) -> Option<u64> {
 }
 
 impl<'a> Proving<'a> {
-    async fn begin(parts: Parts, source: Source, keys: &[TaggedKey], progress: &'a Progress) -> Result<Self, RestoreError> {
-        let store = Store::open_to_restore(&parts.store, Arc::clone(&parts.clock))?;
-        let run = store.begin_restore(source, parts.by).await?;
+    fn new(parts: Parts, store: Store, run: Run, keys: &[TaggedKey], progress: &'a Progress) -> Self {
         // The tagging API lists keys of our own account alone.
         let account = keys.first().map(|key| key.arn.account().to_owned());
         let prover = Prover::new(parts.networks, parts.kms, parts.clock, account, parts.wallets_per_second);
-        Ok(Self { store, run, prover: Arc::new(prover), progress, asked: 0, seen: 0 })
+        Self { store, run, prover: Arc::new(prover), progress, asked: 0, seen: 0 }
     }
 
     /// Has KMS judge these claims, and puts in what came of it together with `page`.
@@ -455,7 +459,7 @@ async fn list_keys(kms: &Kms, progress: &Progress) -> Result<Vec<TaggedKey>, Res
     progress.phase("keys listed", None);
     let (mut keys, mut page) = (Vec::new(), None::<String>);
     loop {
-        let listed = kms.deployment_keys(page.as_deref()).await.result?;
+        let listed = patiently(|| async { kms.deployment_keys(page.as_deref()).await.result }).await?;
         keys.extend(listed.keys);
         progress.at(u64::try_from(keys.len()).unwrap_or_default());
         page = listed.next;

@@ -34,6 +34,7 @@ complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "key" -d 'Public keys,
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "address" -d 'Check addresses'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "policy" -d 'Ask what the policy says'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "audit" -d 'Read and check the audit'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "freeze" -d 'See what stops signing, and let it go on'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "status" -d 'How the daemon is: ready or why not, KMS, store, policy, wallets'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "admin" -d 'Operate the daemon'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "call" -d 'Call any method of the API, and print its result as JSON'
@@ -179,6 +180,23 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_sub
 complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and not __fish_seen_subcommand_from list lift" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and not __fish_seen_subcommand_from list lift" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and not __fish_seen_subcommand_from list lift" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and not __fish_seen_subcommand_from list lift" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and not __fish_seen_subcommand_from list lift" -f -a "list" -d 'List the freezes in force'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and not __fish_seen_subcommand_from list lift" -f -a "lift" -d 'Lift a freeze, so that signing goes on'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from list" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from list" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -l reason -d 'Why, for the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -l request-id -d 'Makes a repetition safe [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -l on-behalf-of -d 'The exchange\'s own end user, for the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand freeze; and __fish_seen_subcommand_from lift" -s h -l help -d 'Print help'
 complete -c kmsign -n "__fish_kmsign_using_subcommand status" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand status" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand status" -l json -d 'Print each result as one line of JSON; errors too, on standard error'

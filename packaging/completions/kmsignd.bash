@@ -16,6 +16,9 @@ _kmsignd() {
             ",$1")
                 cmd="kmsignd"
                 ;;
+            kmsignd,backup)
+                cmd="kmsignd__subcmd__backup"
+                ;;
             kmsignd,check-config)
                 cmd="kmsignd__subcmd__check__subcmd__config"
                 ;;
@@ -25,8 +28,14 @@ _kmsignd() {
             kmsignd,help)
                 cmd="kmsignd__subcmd__help"
                 ;;
+            kmsignd,restore)
+                cmd="kmsignd__subcmd__restore"
+                ;;
             kmsignd,serve)
                 cmd="kmsignd__subcmd__serve"
+                ;;
+            kmsignd__subcmd__help,backup)
+                cmd="kmsignd__subcmd__help__subcmd__backup"
                 ;;
             kmsignd__subcmd__help,check-config)
                 cmd="kmsignd__subcmd__help__subcmd__check__subcmd__config"
@@ -36,6 +45,9 @@ _kmsignd() {
                 ;;
             kmsignd__subcmd__help,help)
                 cmd="kmsignd__subcmd__help__subcmd__help"
+                ;;
+            kmsignd__subcmd__help,restore)
+                cmd="kmsignd__subcmd__help__subcmd__restore"
                 ;;
             kmsignd__subcmd__help,serve)
                 cmd="kmsignd__subcmd__help__subcmd__serve"
@@ -47,12 +59,30 @@ _kmsignd() {
 
     case "${cmd}" in
         kmsignd)
-            opts="-h -V --help --version serve check-config dev help"
+            opts="-h -V --help --version serve check-config backup restore dev help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kmsignd__subcmd__backup)
+            opts="-h -V --config --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -105,8 +135,22 @@ _kmsignd() {
             return 0
             ;;
         kmsignd__subcmd__help)
-            opts="serve check-config dev help"
+            opts="serve check-config backup restore dev help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kmsignd__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -160,6 +204,20 @@ _kmsignd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kmsignd__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kmsignd__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -167,6 +225,28 @@ _kmsignd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kmsignd__subcmd__restore)
+            opts="-h -V --from --json --config --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

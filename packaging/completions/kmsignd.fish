@@ -28,6 +28,8 @@ complete -c kmsignd -n "__fish_kmsignd_needs_command" -s h -l help -d 'Print hel
 complete -c kmsignd -n "__fish_kmsignd_needs_command" -s V -l version -d 'Print version'
 complete -c kmsignd -n "__fish_kmsignd_needs_command" -f -a "serve" -d 'Serve on the Unix socket until SIGTERM. SIGHUP reads configuration and policy again'
 complete -c kmsignd -n "__fish_kmsignd_needs_command" -f -a "check-config" -d 'Check configuration and policy, and serve nothing. Exits with 78 if something is wrong'
+complete -c kmsignd -n "__fish_kmsignd_needs_command" -f -a "backup" -d 'Copy the store into a new file, whole and checked, while the daemon serves'
+complete -c kmsignd -n "__fish_kmsignd_needs_command" -f -a "restore" -d 'Rebuild the store from MongoDB, from KMS or from a backup. It starts frozen: nothing signs before `kmsign freeze lift`'
 complete -c kmsignd -n "__fish_kmsignd_needs_command" -f -a "dev" -d 'Serve with an embedded KMS, nothing to install. Its keys lie in the clear: for development only'
 complete -c kmsignd -n "__fish_kmsignd_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand serve" -l config -d 'The configuration file' -r -F
@@ -36,6 +38,14 @@ complete -c kmsignd -n "__fish_kmsignd_using_subcommand serve" -s V -l version -
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand check-config" -l config -d 'The configuration file' -r -F
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand check-config" -s V -l version -d 'Print version'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand backup" -l config -d 'The configuration file' -r -F
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand backup" -s h -l help -d 'Print help'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand backup" -s V -l version -d 'Print version'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -l from -d '`mongodb`, `kms`, or a file that `kmsignd backup` made' -r
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -l config -d 'The configuration file' -r -F
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -l json -d 'Print the report as one JSON object'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -s h -l help -d 'Print help'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -s V -l version -d 'Print version'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l dir -d 'Where socket, database, keys and policy are kept; made if it is not there. With --demo alone, a temporary one' -r -F
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l mongodb-uri -d 'Copy the wallets to this MongoDB, as the configuration\'s `[sync]` would' -r
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l kms-only -d 'Serve the embedded KMS alone, on this loopback address' -r
@@ -43,7 +53,9 @@ complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l demo -d 'Make a 
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l allow-mainnet -d 'Also make wallets of main networks, whose keys then lie in the clear on this machine'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -s h -l help -d 'Print help'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -s V -l version -d 'Print version'
-complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config dev help" -f -a "serve" -d 'Serve on the Unix socket until SIGTERM. SIGHUP reads configuration and policy again'
-complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config dev help" -f -a "check-config" -d 'Check configuration and policy, and serve nothing. Exits with 78 if something is wrong'
-complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config dev help" -f -a "dev" -d 'Serve with an embedded KMS, nothing to install. Its keys lie in the clear: for development only'
-complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config dev help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config backup restore dev help" -f -a "serve" -d 'Serve on the Unix socket until SIGTERM. SIGHUP reads configuration and policy again'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config backup restore dev help" -f -a "check-config" -d 'Check configuration and policy, and serve nothing. Exits with 78 if something is wrong'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config backup restore dev help" -f -a "backup" -d 'Copy the store into a new file, whole and checked, while the daemon serves'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config backup restore dev help" -f -a "restore" -d 'Rebuild the store from MongoDB, from KMS or from a backup. It starts frozen: nothing signs before `kmsign freeze lift`'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config backup restore dev help" -f -a "dev" -d 'Serve with an embedded KMS, nothing to install. Its keys lie in the clear: for development only'
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand help; and not __fish_seen_subcommand_from serve check-config backup restore dev help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

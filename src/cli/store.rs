@@ -127,16 +127,19 @@ pub fn restore(RestoreArgs { from, json, config }: RestoreArgs) -> ExitCode {
 fn code_of_restore(error: &RestoreError) -> u8 {
     match error {
         RestoreError::NoMongodb | RestoreError::Directory(_) => EX_CONFIG,
-        RestoreError::Open(error) | RestoreError::File(FileRestoreError::Open(error)) if error.is_about_the_data() => EX_DATAERR,
+        RestoreError::Begin(BeginError::Open(error)) | RestoreError::File(FileRestoreError::Open(error))
+            if error.is_about_the_data() =>
+        {
+            EX_DATAERR
+        }
         RestoreError::File(FileRestoreError::Unsound { .. }) => EX_DATAERR,
         RestoreError::File(FileRestoreError::Missing(_)) => EX_NOINPUT,
         RestoreError::Begin(BeginError::InUse | BeginError::OtherSource(_))
         | RestoreError::File(FileRestoreError::Occupied(_) | FileRestoreError::LogBeside(_)) => EX_CANTCREAT,
         RestoreError::File(FileRestoreError::Copy(error)) => code_of_backup(error),
         RestoreError::File(FileRestoreError::Io { .. }) => EX_IOERR,
-        RestoreError::Open(_)
+        RestoreError::Begin(BeginError::Open(_) | BeginError::Store(_))
         | RestoreError::File(FileRestoreError::Open(_) | FileRestoreError::Store(_))
-        | RestoreError::Begin(BeginError::Store(_))
         | RestoreError::Store(_)
         | RestoreError::Mongodb(_)
         | RestoreError::Kms(_)

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
@@ -21,6 +22,37 @@ use crate::wallets::lifecycle::Status;
 
 /// The tags that say whose key it is. Others may have been added or changed by people.
 const TAGS_THAT_MATCH: [&str; 5] = [WALLET_ID_TAG, DEPLOYMENT_TAG, "kmsignd:user-id", "asset", "network"];
+
+/// How often KMS is asked anew after it could not be asked, each time within its own deadline: one bad minute must not break off a
+/// restore of hours.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Asks again after what says nothing of a wallet or a permission.
+///
+/// # Errors
+/// As the last try.
+pub async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, KmsError>
+where
+    F: Future<Output = Result<T, KmsError>>,
+{
+    let mut tries = 1;
+    loop {
+        let error = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let passes = matches!(
+            error.cause,
+            AttemptError::NotSent | AttemptError::Throttled | AttemptError::Unavailable { .. } | AttemptError::Lost
+        );
+        if !passes || tries == TRIES {
+            return Err(error);
+        }
+        tries = tries.saturating_add(1);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
 
 /// Asks KMS about wallets.
 pub struct Prover {
@@ -81,7 +113,7 @@ impl Prover {
         if let Some(rate) = &self.rate {
             rate.until_ready().await;
         }
-        let verdict = self.verdict(&claim, self.clock.now()).await?;
+        let verdict = patiently(|| self.verdict(&claim, self.clock.now())).await?;
         Ok(Judgement { claim, verdict })
     }
 

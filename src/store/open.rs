@@ -85,6 +85,17 @@ pub fn create_private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// Opens a database to read, after checking that it is ours, whole and of a version we know. `None` if there is none yet.
+pub fn look_into(path: &Path) -> Result<Option<Connection>, OpenError> {
+    if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        return Ok(None);
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let connection = connection.map_err(|error| OpenError::damaged(path, &error))?;
+    check(path, &connection)?;
+    Ok(Some(connection))
+}
+
 /// Opens the database for the writing thread, after checking that it is ours, whole and of a version we know.
 pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
     let file = create_private(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
@@ -163,13 +174,14 @@ fn check_length(path: &Path, connection: &Connection) -> Result<(), OpenError> {
 pub fn check_restored(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let unfinished = connection
         .query_row("SELECT source, started_at FROM restores WHERE finished_at IS NULL LIMIT 1", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get::<_, String>(0)?, row.get(1)?))
         })
         .optional()
         .map_err(|error| OpenError::damaged(path, &error))?;
     match unfinished {
         None => Ok(()),
         Some((source_word, since)) => {
+            let source_word = if source_word == "file" { "FILE".to_owned() } else { source_word };
             let since = Timestamp::from_unix_millis(since);
             Err(OpenError::Unfinished { path: path.to_owned(), source_word, since })
         }

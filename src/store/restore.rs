@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::commits::append_daemon;
 use super::writer::WriteTransaction;
-use super::{OpenError, Store, StoreError, freezes, open, outbox, wallets};
+use super::{OpenError, Store, StoreError, freezes, key_drives, open, outbox, wallets};
 use crate::audit::record::Facts;
 use crate::chains::{Address, AddressType};
 use crate::clock::{Clock, Timestamp};
@@ -62,6 +62,8 @@ pub enum BeginError {
     InUse,
     #[error("a restore from {0} is not finished; finish it first, or move the file away to begin anew")]
     OtherSource(String),
+    #[error(transparent)]
+    Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -169,11 +171,16 @@ pub enum Present {
 }
 
 impl Store {
-    /// As [`Store::open`], for a store whose restore is not through or did not begin.
-    pub fn open_to_restore(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    /// As [`Store::open`], for a store whose restore is not through or did not begin. One in use is not even migrated.
+    pub fn open_to_restore(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, BeginError> {
         let lock = open::StoreLock::take(path)?;
+        if let Some(there) = open::look_into(path)?
+            && is_in_use(&there)?
+        {
+            return Err(BeginError::InUse);
+        }
         let connection = open::open_for_writing(path)?;
-        Self::start(path, clock, lock, connection)
+        Ok(Self::start(path, clock, lock, connection)?)
     }
 
     /// Begins a restore or takes up one that was cut off. On return freeze and record are on disk. `by` says who asked for it.
@@ -260,7 +267,9 @@ fn begin(
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    if let Some((id, of, cursor, started_at)) = unfinished {
+    if let Some((id, of, cursor, started_at)) = unfinished
+        && !(of != source.as_str() && has_none(connection, "wallets")?)
+    {
         if of != source.as_str() {
             return Ok(Err(BeginError::OtherSource(of)));
         }
@@ -271,14 +280,9 @@ fn begin(
         }
         return Ok(Ok(Run { id, source, cursor, resumed: true, started_at: Timestamp::from_unix_millis(started_at) }));
     }
-    let frozen: Option<String> = connection
-        .query_row(
-            "SELECT freeze_id FROM restores JOIN freezes USING (freeze_id) WHERE lifted_at IS NULL ORDER BY restore_id DESC LIMIT 1",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let (freeze_id, detail) = match frozen {
+    // What came to nothing so far may come from elsewhere.
+    connection.execute("UPDATE restores SET finished_at = ?1 WHERE finished_at IS NULL", [now.unix_millis()])?;
+    let (freeze_id, detail) = match freeze_of_a_restore(connection)? {
         Some(freeze_id) => {
             let detail = format!("restore from {} into this store, still frozen by {freeze_id}, by {by}", source.as_str());
             (freeze_id, detail)
@@ -313,14 +317,39 @@ fn reason_of_a_new_chain(now: Timestamp) -> String {
     format!("restored: guards, limits and requestIds before {now} are gone")
 }
 
+/// The freeze with which a restore began, if nobody has lifted it.
+fn freeze_of_a_restore(connection: &Connection) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .query_row(
+            "SELECT freeze_id FROM restores JOIN freezes USING (freeze_id) WHERE lifted_at IS NULL ORDER BY restore_id DESC LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?)
+}
+
+fn has_none(connection: &Connection, table: &str) -> Result<bool, StoreError> {
+    Ok(connection.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {table})"), [], |row| row.get(0))?)
+}
+
 fn is_virgin(connection: &Connection) -> Result<bool, StoreError> {
-    let used = "SELECT EXISTS (SELECT 1 FROM wallets) OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM freezes)";
-    Ok(!connection.query_row(used, [], |row| row.get::<_, bool>(0))?)
+    Ok(has_none(connection, "wallets")? && has_none(connection, "audit")?)
+}
+
+/// Whether a database of any schema that we know has something of its own in it.
+fn is_in_use(connection: &Connection) -> Result<bool, StoreError> {
+    let has = |table: &str| -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+        Ok(connection.query_row(sql, [table], |row| row.get(0))?)
+    };
+    if !has("audit")? || is_virgin(connection)? {
+        return Ok(false);
+    }
+    Ok(!has("restores")? || freeze_of_a_restore(connection)?.is_none())
 }
 
 fn is_quarantined(connection: &Connection, id: WalletId) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE wallet_id = ?1)";
-    Ok(connection.prepare_cached(sql)?.query_row([id.to_string()], |row| row.get(0))?)
+    Ok(wallets::quarantine(connection, id)?.is_some())
 }
 
 fn put_in(transaction: &mut WriteTransaction<'_>, run: i64, page: RestoredPage, now: Timestamp) -> Result<(), StoreError> {
@@ -404,9 +433,7 @@ fn put_in_one(transaction: &mut WriteTransaction<'_>, restored: RestoredWallet, 
         return Ok(Put::InQuarantine);
     }
     if disable_in_kms {
-        connection
-            .prepare_cached("INSERT INTO key_drives (wallet_id, wanted, version, since) VALUES (?1, 'Disabled', ?2, ?3)")?
-            .execute((id.to_string(), wallet.version, now.unix_millis()))?;
+        key_drives::ask(connection, &wallet, None)?;
     }
     outbox::note(connection, id, now)?;
     Ok(Put::In)

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::backup::{self, BackupError};
 use super::open::{self, OpenError, StoreLock};
@@ -100,14 +100,13 @@ fn is_there(database: &Path) -> Result<bool, FileRestoreError> {
         let log = backup::with_suffix(database, "-wal");
         return if size(&log) == 0 { Ok(false) } else { Err(FileRestoreError::LogBeside(log)) };
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let connection = Connection::open_with_flags(database, flags).map_err(|error| OpenError::damaged(database, &error))?;
-    open::check(database, &connection)?;
+    let occupied = || FileRestoreError::Occupied(database.to_owned());
+    let connection = open::look_into(database)?.ok_or_else(occupied)?;
     let ours = "SELECT EXISTS (SELECT 1 FROM restores WHERE source = 'file' AND finished_at IS NULL)";
     match connection.query_row(ours, [], |row| row.get(0)) {
         Ok(true) => Ok(true),
         // An older schema has no such table: it is a store in use.
-        Ok(false) | Err(_) => Err(FileRestoreError::Occupied(database.to_owned())),
+        Ok(false) | Err(_) => Err(occupied()),
     }
 }
 

@@ -62,10 +62,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("policy", &["chains", "clock", "ids"]),
     ("rpc", &["chains", "ids", "keys", "outcome", "policy", "store", "transport", "wallets"]),
-    (
-        "restore",
-        &["background", "chains", "clock", "config", "ids", "keys", "kms", "outcome", "store", "wallets"],
-    ),
+    ("restore", &["background", "chains", "clock", "config", "ids", "keys", "kms", "outcome", "store", "wallets"]),
     ("store", &["audit", "caller", "chains", "clock", "crash_points", "guards", "ids", "keys", "outcome", "policy", "wallets"]),
     ("transport", &["caller", "rpc"]),
     ("verify", &["ids", "keys", "kms", "outcome", "store"]),

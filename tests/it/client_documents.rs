@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use kmsignd::cli::{Cli, EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE};
+use kmsignd::cli::{Cli, EX_CANTCREAT, EX_CONFIG, EX_DATAERR, EX_INCOMPLETE, EX_IOERR, EX_NOINPUT, EX_SOFTWARE, EX_UNAVAILABLE};
 use kmsignd::client::{self, DEFAULT_SOCKET, Exit};
 
 #[test]
@@ -43,8 +43,16 @@ fn man_page_of_kmsignd_is_as_its_definitions() {
     page.push_str(&section("EXIT STATUS", |roff| {
         let codes = [
             (0, "Stopped as asked, or everything that was checked is good."),
-            (EX_UNAVAILABLE, "It could not start: the socket, the store or KMS's client."),
+            (EX_INCOMPLETE, "A restore is through, and not every wallet came back: its report says which."),
+            (EX_DATAERR, "The store or the backup is damaged, foreign, of a newer version, or not wholly restored."),
+            (EX_NOINPUT, "There is no such store or backup."),
+            (
+                EX_UNAVAILABLE,
+                "It could not start: the socket, the store or KMS's client. A restore: KMS or MongoDB could not be asked.",
+            ),
             (EX_SOFTWARE, "The demo did not come out as it should."),
+            (EX_CANTCREAT, "There is a store or a file already, and none is replaced."),
+            (EX_IOERR, "A file could not be written."),
             (EX_CONFIG, "Configuration or policy is wrong."),
         ];
         for (code, meaning) in codes {

@@ -17,6 +17,7 @@ use crate::harness::process::{Installation, Process, kmsignd};
 use crate::harness::{Caller, Daemon, wait_until};
 use crate::signing::{assert_signed, digest};
 
+const EX_DATAERR: Option<i32> = Some(65);
 const EX_UNAVAILABLE: Option<i32> = Some(69);
 const EX_CONFIG: Option<i32> = Some(78);
 
@@ -283,7 +284,7 @@ fn start_on_a_store_that_is_not_ours_is_refused_and_leaves_it_as_it_was() {
         make(&store);
         let before = bytes_of(&store);
         let (code, text) = installation.refusal();
-        assert_eq!(code, EX_UNAVAILABLE, "{what}: {text}");
+        assert_eq!(code, EX_DATAERR, "{what}: {text}");
         assert!(text.contains(said) && text.contains("untouched"), "{what}: {text}");
         assert!(bytes_of(&store) == before, "{what} is not as it was");
         assert!(!installation.path("kmsignd.sock").exists(), "{what}: nobody is served");

@@ -96,6 +96,7 @@ pub(super) fn make_signing_key(request: &Request, tags: Tags) -> Result<(), KmsE
         aliases: BTreeSet::new(),
         material: Some(Material::generate(KeySpec::Secp256k1)?),
         earlier_tags: None,
+        earlier_state: None,
     };
     request.keys.changes().put(key).map(drop)
 }

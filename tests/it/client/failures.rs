@@ -217,7 +217,7 @@ fn every_kind_of_error_has_its_exit_code_and_its_next_step() {
     77 DENIED kmsign --socket SOCKET policy explain kms_signTransactionHash '{"keyId":"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab","transactionHash":"abababababababababababababababababababababababababababababababab","requestId":"r"}'
     75 APPROVAL_REQUIRED a second person has to approve a1; then repeat the same command with the same id
     1 CONFLICT take a new --request-id, or none to have one made
-    75 FROZEN kmsign --socket SOCKET status shows what is frozen and why
+    75 FROZEN kmsign --socket SOCKET freeze list shows what is frozen and why
     1 KEY_NOT_USABLE kmsign --socket SOCKET wallet list shows the state of each wallet
     1 KMS_REFUSED give the daemon's AWS identity the permission that the message names
     70 SIGNATURE_INVALID do not repeat it; tell who runs the daemon at once

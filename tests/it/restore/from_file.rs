@@ -53,7 +53,7 @@ fn restore_from_a_backup_replaces_nothing_and_takes_nothing_that_is_not_whole() 
     assert!(refused(&daemon, &file, EX_UNAVAILABLE).contains("holds this store"));
     daemon.stop();
     let store = daemon.database_path();
-    let before = fs::read(&store).unwrap();
+    let before = daemon.fold_store();
     assert!(refused(&daemon, &file, EX_CANTCREAT).contains("replaces none"));
     assert!(fs::read(&store).unwrap() == before);
     daemon.lose_store();
@@ -139,4 +139,20 @@ fn backup_of_an_older_schema_is_migrated() {
     assert_eq!(report["wallets"], json!({ "CREATED": 7, "FAILED": 1, "PENDING": 3 }));
     daemon.start_again();
     daemon.assert_audit_is_whole();
+}
+
+#[test]
+fn restore_from_a_backup_cut_off_after_the_copy_is_finished_by_the_next_try() {
+    let (mut daemon, wallet, file) = backed_up();
+    daemon.stop();
+    daemon.lose_store();
+    let first = restored(&daemon, &file, 0);
+    // As a kill right after the copy got its name leaves it.
+    daemon.execute("UPDATE restores SET finished_at = NULL");
+    assert!(daemon.refusal().to_string().contains("is not finished"));
+    let second = restored(&daemon, &file, 0);
+    assert_eq!((&second["resumed"], &second["freezeId"]), (&json!(true), &first["freezeId"]));
+    daemon.start_again();
+    assert_eq!(wallets(&daemon), [wallet]);
+    assert_eq!(daemon.query("SELECT count(*) FROM freezes"), "1");
 }

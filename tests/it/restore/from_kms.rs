@@ -54,7 +54,10 @@ fn restore_killed_in_the_middle_goes_on_where_it_stopped_and_no_daemon_starts_me
     for at_least in [1, 101] {
         let mut command = daemon.command(&["restore", "--from", "kms"]);
         let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_until("some are there", || count("SELECT count(*) FROM wallets") >= at_least);
+        wait_until("some are there", || {
+            assert!(running.try_wait().unwrap().is_none(), "it ended");
+            count("SELECT count(*) FROM wallets") >= at_least
+        });
         assert!(daemon.refusal().to_string().contains("holds this store"), "not beside it");
         running.kill().unwrap();
         running.wait().unwrap();
@@ -93,6 +96,32 @@ fn restore_refuses_a_store_in_use_and_one_that_is_not_whole() {
         assert!(refused(&daemon, "kms", EX_DATAERR).contains("untouched"));
         assert!(std::fs::read(daemon.database_path()).unwrap() == bytes);
     }
+}
+
+#[test]
+fn restore_refuses_a_store_of_an_older_schema_in_use_and_does_not_migrate_it() {
+    let daemon = Daemon::stopped("", &[]);
+    crate::old_databases::load_v1(&daemon.database_path());
+    let before = daemon.fold_store();
+    assert!(refused(&daemon, "kms", EX_CANTCREAT).contains("replaces nothing"));
+    assert!(std::fs::read(daemon.database_path()).unwrap() == before);
+}
+
+#[test]
+fn restore_that_came_to_nothing_can_be_made_from_elsewhere() {
+    let mut daemon = Daemon::start();
+    daemon.wallet("BTC");
+    daemon.stop();
+    daemon.lose_store();
+    let mut command = daemon.command(&["restore", "--from", "mongodb"]);
+    command.env("KMSIGND__SYNC__MONGODB_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=100");
+    assert_eq!(command.output().unwrap().status.code(), Some(EX_UNAVAILABLE));
+    assert!(daemon.refusal().to_string().contains("restore --from mongodb"));
+    let report = restored(&daemon, "kms", 0);
+    assert_eq!(report["wallets"], json!({ "CREATED": 1 }));
+    daemon.start_again();
+    assert_eq!(daemon.query("SELECT count(*) FROM freezes"), "1");
+    daemon.assert_audit_is_whole();
 }
 
 #[test]
@@ -177,7 +206,11 @@ fn restore_without_permission_puts_nothing_in_and_says_what_is_missing() {
     assert!(refused(&daemon, "kms", EX_UNAVAILABLE).contains("tag:GetResources"));
     // KMS away: that says nothing of any wallet.
     daemon.fault(Operation::GetPublicKey, Fault::Internal, 1000);
-    assert!(refused(&daemon, "kms", EX_UNAVAILABLE).contains("goes on from there"));
+    let mut command = daemon.command(&["restore", "--from", "kms"]);
+    command.env("KMSIGND__KMS__ATTEMPT_TIMEOUT_MS", "1000").env("KMSIGND__KMS__OPERATION_TIMEOUT_MS", "1000");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(EX_UNAVAILABLE) && said.contains("goes on from there"), "{said}");
     daemon.faults().change(|switches| switches.scripts.clear());
     assert_eq!(restored(&daemon, "kms", 0)["restored"], 3);
 }
