@@ -312,7 +312,7 @@ async fn compare_with_mongodb(store: &Store, run: &Run, sync: &SyncConfig, progr
                 continue;
             };
             match store.present(id)? {
-                Present::Sound(wallet) => compared.raised.extend(raised(&wallet.version, document.version).map(|to| (id, to))),
+                Present::Sound(wallet) => compared.raised.extend(raised(wallet.version, document.version).map(|to| (id, to))),
                 Present::Quarantined => {}
                 Present::Absent => compared.findings.push(Finding {
                     kind: FindingKind::Missing,
@@ -334,9 +334,9 @@ async fn compare_with_mongodb(store: &Store, run: &Run, sync: &SyncConfig, progr
 }
 
 /// The version to go on with, if MongoDB's is not below ours.
-fn raised(ours: &u64, mongodb: Option<i64>) -> Option<u64> {
+fn raised(ours: u64, mongodb: Option<i64>) -> Option<u64> {
     let theirs = u64::try_from(mongodb?).ok()?;
-    (theirs >= *ours).then(|| theirs.saturating_add(1))
+    (theirs >= ours).then(|| theirs.saturating_add(1))
 }
 
 impl<'a> Proving<'a> {
@@ -355,7 +355,7 @@ impl<'a> Proving<'a> {
                 Present::Absent | Present::Quarantined => unknown.push(claim),
                 Present::Sound(wallet) => {
                     let version = i64::try_from(claim.wallet.version).ok().filter(|_| claim.is_documented);
-                    page.raised.extend(raised(&wallet.version, version).map(|to| (wallet.wallet_id, to)));
+                    page.raised.extend(raised(wallet.version, version).map(|to| (wallet.wallet_id, to)));
                 }
             }
         }

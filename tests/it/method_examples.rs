@@ -21,8 +21,9 @@ impl Fixture {
 
 pub const DIGEST: &str = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4";
 
-/// The freeze of admin_unfreeze's example. There is none unless a test makes it, or signing in the other examples would be frozen.
-pub const FREEZE_ID: &str = "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60";
+/// The freeze that the example of admin_unfreeze lifts. It is in force only where a test has put it there, since nothing could be signed
+/// in the other examples.
+pub const FREEZE: &str = "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60";
 
 /// Whether the call came through to its method: it succeeded, or there was nothing to be found for an example.
 pub fn came_through(method: &str, outcome: &Result<Value, Value>) -> bool {
@@ -53,7 +54,7 @@ pub fn examples(fixture: &Fixture) -> Vec<(&'static str, &'static str, Value)> {
         ("audit_verify", "audit", json!({})),
         ("admin_status", "read", json!({})),
         ("admin_reload", "administer", json!({})),
-        ("admin_unfreeze", "unfreeze", json!({ "freezeId": FREEZE_ID, "reason": "checked" })),
+        ("admin_unfreeze", "unfreeze", json!({ "freezeId": FREEZE, "reason": "checked" })),
         ("rpc.discover", "read", json!({})),
         // Last, and in this order: whoever may do them all, or the first and the last, leaves the wallet as it was.
         ("wallet_disable", "administer", json!({ "walletId": wallet_id, "reason": "an example" })),

@@ -4,9 +4,10 @@ use kmsignd::emulator::{Fault, Operation, Script};
 use kmsignd::rpc::methods::{METHODS, Method};
 use serde_json::{Value, json};
 
+use crate::freezes::freeze;
 use crate::harness::users::{ALICE, BOB, can_be_others};
 use crate::harness::{Caller, Daemon, wait_until};
-use crate::method_examples::{FREEZE_ID, Fixture, examples};
+use crate::method_examples::{FREEZE, Fixture, examples};
 
 const PERMIT_ALL: &str = "permit (principal, action, resource);";
 const UNFINISHED: &str = "SELECT count(*) FROM requests WHERE request_id = 'r' AND answered_at IS NULL";
@@ -18,12 +19,6 @@ fn daemon() -> Daemon {
     Daemon::with_policy(PERMIT_ALL, &settings)
 }
 
-/// The freeze that admin_unfreeze's example lifts.
-fn freeze(daemon: &Daemon) {
-    let insert = "INSERT INTO freezes (freeze_id, scope, reason, since) VALUES (?1, '\"all\"', 'a drill', 1768473000250)";
-    daemon.database().execute(insert, [FREEZE_ID]).unwrap();
-}
-
 /// Brings the wallet to where the method's example does something.
 fn prepare(daemon: &Daemon, method: &str, wallet: &Value) {
     match method {
@@ -31,7 +26,7 @@ fn prepare(daemon: &Daemon, method: &str, wallet: &Value) {
         "kms_cancelKeyDeletion" => {
             drop(daemon.ok("kms_deleteKey", json!({ "keyId": wallet["kmsKeyId"], "confirm": wallet["address"] })));
         }
-        "admin_unfreeze" => return freeze(daemon),
+        "admin_unfreeze" => return freeze(daemon, FREEZE, "\"all\""),
         _ => return,
     }
     daemon.wait_for_key_drives();
@@ -129,10 +124,10 @@ fn repeat_of_any_method_under_another_is_another_request() {
     for (name, _, mut params) in examples(&fixture) {
         let method = METHODS.iter().find(|method| method.name == name).unwrap();
         if let Some(field) = method.request_id_param() {
-            if name == "admin_unfreeze" {
-                freeze(&daemon);
-            }
             params[field] = json!("r");
+            if name == "admin_unfreeze" {
+                freeze(&daemon, FREEZE, "\"all\"");
+            }
             daemon.ok(name, params);
             expected += 1;
         }

@@ -1,6 +1,7 @@
 //! Guards through the store's own interface, with a KMS that counts.
 
 mod model;
+mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
