@@ -79,6 +79,12 @@ crash_points! {
     OutboxAcknowledged, "outbox_acknowledged", "MongoDB has the wallets, and the outbox has them no more.";
     OutboxParked, "outbox_parked", "Wallets that MongoDB refuses are marked in the outbox.";
 
+    BackupInPlace, "backup_in_place", "A backup in the place of the store, frozen; nothing of it is compared with MongoDB.";
+    RestoreBegun, "restore_begun", "The freeze and the record of a restore, and no wallet.";
+    RestorePageDurable, "restore_page_durable", "Some of the wallets, and how far the restore got.";
+    VersionsRaised, "versions_raised", "Every wallet's version is above any that MongoDB can have.";
+    RestoreFinished, "restore_finished", "All of a restore, its freeze too.";
+
     BeforeCommit, "before_commit", "Nothing of the transaction that is about to be committed.";
     AfterCommit, "after_commit", "The transaction, which nobody who waits for it knows yet.";
     AnswersPruned, "answers_pruned", "A part of the stored answers is dropped, their requestIds stay.";

@@ -15,6 +15,7 @@ use super::{OpenError, Store, StoreError, freezes, key_drives, open, outbox, wal
 use crate::audit::record::Facts;
 use crate::chains::{Address, AddressType};
 use crate::clock::{Clock, Timestamp};
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::{FreezeId, WalletId};
 use crate::store::wallets::Wallet;
 use crate::wallets::lifecycle::Status;
@@ -187,7 +188,9 @@ impl Store {
     pub async fn begin_restore(&self, source: Source, by: String) -> Result<Run, BeginError> {
         let now = self.clock.now();
         let begun = self.writer.submit(move |transaction| begin(transaction, source, &by, now));
-        begun.durable().await?
+        let begun = begun.durable().await?;
+        crash_points::reach(CrashPoint::RestoreBegun);
+        begun
     }
 
     /// What the store has of this wallet.
@@ -201,7 +204,9 @@ impl Store {
     /// Puts some wallets in, with what was found on the way and how far it got, in one transaction.
     pub async fn restore_page(&self, run: &Run, page: RestoredPage) -> Result<(), StoreError> {
         let (id, now) = (run.id, self.clock.now());
-        self.writer.submit(move |transaction| put_in(transaction, id, page, now)).durable().await
+        self.writer.submit(move |transaction| put_in(transaction, id, page, now)).durable().await?;
+        crash_points::reach(CrashPoint::RestorePageDurable);
+        Ok(())
     }
 
     /// Takes every wallet that has a key to at least `version`, and has all of them told to MongoDB anew: for when nobody can say
@@ -224,7 +229,9 @@ impl Store {
             let detail = format!("restore {id}: the versions of {raised} wallets go on at {version}, above any that MongoDB can have");
             append_daemon(transaction, now, Facts { detail: Some(detail), ..Facts::default() }, &[]).map(|_| ())
         });
-        raised.durable().await
+        raised.durable().await?;
+        crash_points::reach(CrashPoint::VersionsRaised);
+        Ok(())
     }
 
     /// Ends a restore: from now on a daemon may be started on the store. Its freeze stays.
@@ -251,7 +258,9 @@ impl Store {
             append_daemon(transaction, now, Facts { detail: Some(detail), ..Facts::default() }, &[])?;
             Ok(report)
         });
-        finished.durable().await
+        let report = finished.durable().await?;
+        crash_points::reach(CrashPoint::RestoreFinished);
+        Ok(report)
     }
 }
 

@@ -13,6 +13,7 @@ use super::restore::{Source, note};
 use super::{StoreError, audit, freezes};
 use crate::audit::record::{Facts, Record};
 use crate::clock::Timestamp;
+use crate::crash_points::{self, CrashPoint};
 use crate::ids::FreezeId;
 
 /// Why a backup was not put in the store's place.
@@ -89,6 +90,7 @@ pub fn put_in_place(
     // An empty file is what a start that died at once leaves; nothing else has this name.
     remove_if_there(database).map_err(io(database))?;
     backup::publish(&partial, database)?;
+    crash_points::reach(CrashPoint::BackupInPlace);
     drop(lock);
     Ok(InPlace { fresh: true, first_bad_record })
 }

@@ -4,9 +4,12 @@
 //! A case is a scenario and a point on its way. A point that its scenario does not reach is a failure, and so is a point that
 //! no scenario has. SIGKILL keeps what the kernel has; that a commit outlives the machine's power is SQLite's `synchronous=FULL`.
 
+mod restore;
+
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::thread;
 
@@ -19,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::harness::journal::{Call, is_passing};
 use crate::harness::promises::check_promises;
-use crate::harness::scene::{DEPLOYMENT, Scene};
+use crate::harness::scene::{CRASH_AT, DEPLOYMENT, Scene};
 use crate::harness::wait_until;
 use crate::harness::{mongo, proxy};
 use crate::kms_conformance::{HERE, client};
@@ -417,8 +420,7 @@ fn run(scenario: &Scenario, point: CrashPoint, nth: u32) {
         }
     }
     let ended = scene.wait_for_end(&format!("it reaches {}, having answered {answers:?}", point.name()));
-    assert_eq!(ended.signal(), Some(SIGKILL), "{}", scene.log());
-    assert!(scene.log().contains(&format!("crash point {}\n", point.name())), "{}", scene.log());
+    assert_killed_at(&scene, ended, point);
     scene.start();
     for call in calls.iter().filter(|call| scene.journal().is_answered(call)) {
         // What was answered stays the answer: the journal would tell two apart.
@@ -428,18 +430,41 @@ fn run(scenario: &Scenario, point: CrashPoint, nth: u32) {
     check_promises(&scene);
 }
 
+#[track_caller]
+fn assert_killed_at(scene: &Scene, ended: ExitStatus, point: CrashPoint) {
+    assert_eq!(ended.signal(), Some(SIGKILL), "{}", scene.log());
+    assert!(scene.log().contains(&format!("crash point {}\n", point.name())), "{}", scene.log());
+}
+
+/// Something that is killed at a point.
+pub struct Case {
+    /// As in KMSIGND_TEST_CRASH_CASE.
+    name: String,
+    mongodb: bool,
+    run: Box<dyn Fn() + Send>,
+}
+
+fn cases() -> Vec<Case> {
+    let of = |scenario: &'static Scenario| {
+        scenario.points.iter().map(move |(point, nth)| Case {
+            name: format!("{}/{}:{nth}", scenario.name, point.name()),
+            mongodb: scenario.mongodb,
+            run: Box::new(move || run(scenario, *point, *nth)),
+        })
+    };
+    SCENARIOS.iter().flat_map(of).chain(restore::cases()).collect()
+}
+
 #[test]
 fn kill_at_every_point_keeps_the_promises() {
-    // One alone: `create/after_create_key`.
-    let wanted = std::env::var("KMSIGND_TEST_CRASH_CASE").ok();
-    let name = |scenario: &Scenario, point: CrashPoint, nth: u32| format!("{}/{}:{nth}", scenario.name, point.name());
-    let mut cases: Vec<_> =
-        SCENARIOS.iter().flat_map(|scenario| scenario.points.iter().map(move |(point, nth)| (scenario, *point, *nth))).collect();
-    cases.retain(|(scenario, point, nth)| wanted.as_ref().is_none_or(|wanted| name(scenario, *point, *nth).starts_with(wanted)));
+    let mut cases = cases();
+    // One alone, or those of one scenario: `create/after_create_key`.
+    let wanted = std::env::var("KMSIGND_TEST_CRASH_CASE").unwrap_or_default();
+    cases.retain(|case| case.name.starts_with(&wanted));
     assert!(!cases.is_empty(), "no such case");
     if std::env::var(mongo::URI).is_err() {
         crate::skipped("kills on the way to MongoDB", "tests/run crash starts a server");
-        cases.retain(|(scenario, ..)| !scenario.mongodb);
+        cases.retain(|case| !case.mongodb);
     }
     let count = cases.len();
     cases.reverse();
@@ -448,21 +473,24 @@ fn kill_at_every_point_keeps_the_promises() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let Some((scenario, point, nth)) = waiting.lock().unwrap().pop() else { return };
-                    if catch_unwind(AssertUnwindSafe(|| run(scenario, point, nth))).is_err() {
-                        broken.lock().unwrap().push(name(scenario, point, nth));
+                    let Some(case) = waiting.lock().unwrap().pop() else { return };
+                    if catch_unwind(AssertUnwindSafe(case.run)).is_err() {
+                        broken.lock().unwrap().push(case.name);
                     }
                 }
             });
         }
     });
     let broken = broken.into_inner().unwrap();
+    println!("killed in {count} cases at {} points", CrashPoint::ALL.len());
     assert!(broken.is_empty(), "{} of {count} cases, each told above:\n{}", broken.len(), broken.join("\n"));
 }
 
 #[test]
 fn every_point_is_in_a_scenario() {
-    let covered: BTreeSet<_> = SCENARIOS.iter().flat_map(|scenario| scenario.points).map(|(point, _)| *point).collect();
+    let mut points =
+        SCENARIOS.iter().map(|scenario| scenario.points).chain(restore::RESTORES.iter().map(|restore| restore.points));
+    let covered: BTreeSet<_> = points.by_ref().flatten().map(|(point, _)| *point).collect();
     let missing: Vec<_> = CrashPoint::ALL.iter().filter(|point| !covered.contains(point)).map(|point| point.name()).collect();
     assert!(missing.is_empty(), "no scenario kills at {missing:?}");
 }
@@ -470,7 +498,7 @@ fn every_point_is_in_a_scenario() {
 #[test]
 fn an_unknown_point_is_not_taken_for_one() {
     let mut scene = Scene::new();
-    scene.set("KMSIGND_CRASH_AT", "no_such_point");
+    scene.set(CRASH_AT, "no_such_point");
     scene.spawn();
     let ended = scene.wait_for_end("it ends");
     assert_ne!(ended.signal(), Some(SIGKILL));

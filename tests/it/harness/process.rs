@@ -57,8 +57,13 @@ impl Installation {
 
     /// `kmsignd serve`, with the emulator's endpoint and credentials in its environment and nothing else.
     pub fn command(&self) -> Command {
+        self.command_of(&["serve"])
+    }
+
+    /// Another command of kmsignd, in the same environment.
+    pub fn command_of(&self, arguments: &[&str]) -> Command {
         let mut command = kmsignd();
-        command.args(["serve", "--config"]).arg(self.path("kmsignd.toml"));
+        command.args(arguments).arg("--config").arg(self.path("kmsignd.toml"));
         command.env("AWS_ENDPOINT_URL_KMS", &self.endpoint);
         command.env("AWS_ACCESS_KEY_ID", "AKIATEST").env("AWS_SECRET_ACCESS_KEY", "test");
         command

@@ -23,6 +23,7 @@ use super::{PATIENCE, runtime, wait_until};
 pub const TRIES: u32 = 1000;
 
 pub const DEPLOYMENT: &str = "tests";
+pub const CRASH_AT: &str = "KMSIGND_CRASH_AT";
 const KMS_LOG: &str = "log";
 
 /// One daemon's directory, its KMS, and what its clients were told.
@@ -97,9 +98,33 @@ impl Scene {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.installation.command();
+        self.command_of(&["serve"])
+    }
+
+    fn command_of(&self, arguments: &[&str]) -> Command {
+        let mut command = self.installation.command_of(arguments);
         command.envs(&self.settings);
         command
+    }
+
+    /// Runs a command of kmsignd to its end, with a crash point armed or without, while no daemon runs.
+    pub fn run(&self, arguments: &[&str], armed: Option<(CrashPoint, u32)>) -> ExitStatus {
+        assert!(self.process.is_none(), "kill the daemon first");
+        let mut command = self.command_of(arguments);
+        if let Some((point, nth)) = armed {
+            command.env(CRASH_AT, format!("{}:{nth}", point.name()));
+        }
+        self.installation.spawn(command).wait()
+    }
+
+    /// Backs the store up, and then loses it. Gives the backup.
+    pub fn lose_store(&self) -> String {
+        let backup = self.installation.path("backup").to_str().unwrap().to_owned();
+        assert!(self.run(&["backup", &backup], None).success(), "{}", self.log());
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let _ = std::fs::remove_file(self.installation.path(&format!("kmsignd.db{suffix}")));
+        }
+        backup
     }
 
     /// Starts the daemon and waits until it serves.
@@ -110,7 +135,7 @@ impl Scene {
     /// Starts the daemon with a crash point armed, and waits until it serves or has died.
     pub fn start_armed(&mut self, point: CrashPoint, nth: u32) {
         let mut command = self.command();
-        command.env("KMSIGND_CRASH_AT", format!("{}:{nth}", point.name()));
+        command.env(CRASH_AT, format!("{}:{nth}", point.name()));
         self.process = Some(self.installation.start_or_end(command));
     }
 
