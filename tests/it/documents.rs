@@ -80,14 +80,20 @@ fn every_link_within_the_project_leads_to_a_file() {
 }
 
 #[test]
-fn past_signer_failures_name_tests_that_exist() {
+fn tables_of_tests_name_tests_that_exist() {
     let sources: String = ["src", "tests/it"].into_iter().flat_map(|directory| files(directory, "rs")).map(read).collect();
     let functions: HashSet<&str> = sources.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
-    let text = read("docs/past-signer-failures.md");
-    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() >= 3).collect();
-    assert!(named.len() > 10, "no tests were found in the table");
-    for name in named {
-        assert!(functions.contains(name), "docs/past-signer-failures.md: there is no test {name}");
+    for document in ["docs/past-signer-failures.md", "docs/durability.md", "tests/it/kms_faults.rs"] {
+        let text = read(document);
+        let is_test = |word: &&str| {
+            word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || "_0123456789:".contains(c))
+        };
+        let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_test).collect();
+        assert!(named.len() > 10, "{document}: no tests were found in the table");
+        for name in named {
+            let name = name.rsplit("::").next().unwrap();
+            assert!(functions.contains(name), "{document}: there is no test {name}");
+        }
     }
 }
 
