@@ -37,7 +37,7 @@ async fn guarded_signature_made_while_it_is_stopped_is_withheld_and_keeps_guard_
         let withheld = rig.end(open, Kms::Signs).await.into_outcome();
         assert!(matches!(withheld, Err(Failure::Frozen { .. } | Failure::KeyNotUsable { .. })), "{withheld:?}");
         rig.execute(go_on).await.unwrap();
-        assert_eq!(rig.conflicts(&rig.spend(2, &[1])).await, "psbt", "KMS signed it, so the outpoint stays taken");
+        assert_eq!(rig.conflicts(&rig.spend(2, &[1])).await, "outpoint", "KMS signed it, so the outpoint stays taken");
         assert_eq!(conflict_of(rig.sign(rig.spend(3, &[3]), Some(("r", 3)), Kms::Signs).await), "requestId");
         rig.sign(rig.spend(1, &[1]), Some(("r", 1)), Kms::Signs).await.unwrap();
         assert_eq!(rig.signed(), 2, "the first one was never released");
