@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::wait_until;
+
 /// A file system of its own, unmounted when it is dropped.
 pub struct SmallDisk {
     at: PathBuf,
@@ -31,7 +33,7 @@ impl SmallDisk {
         let image = below.image();
         File::create(&image).unwrap().set_len(24 << 20).unwrap();
         let mut make = Command::new("mkfs.ext4");
-        make.args(["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"]).arg(&image);
+        make.args(["-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"]).arg(&image);
         let made = succeeds(&mut make) && {
             // Read and written back, so that the holes for the journal and the tables are filled; then free blocks are holes again.
             fs::write(&image, fs::read(&image).unwrap()).unwrap();
@@ -69,9 +71,7 @@ impl SmallDisk {
 
     /// As the kernel does when it finds the file system broken: read-only under the files that are open.
     pub fn find_broken(&self) {
-        let mounts = fs::read_to_string("/proc/mounts").unwrap();
-        let ours = mounts.lines().find(|line| line.split(' ').nth(1) == self.at.to_str()).unwrap();
-        let device = Path::new(ours.split(' ').next().unwrap()).file_name().unwrap().to_str().unwrap();
+        let device = device_at(&self.at);
         fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1").unwrap();
         assert!(File::create(self.at.join("probe")).is_err(), "it is not read-only");
     }
@@ -91,7 +91,8 @@ impl SmallDisk {
     }
 
     fn unmount(&self) {
-        assert!(succeeds(Command::new("umount").arg(&self.at)));
+        // What a daemon had open is closed a moment after it is gone.
+        wait_until("the disk can be unmounted", || succeeds(Command::new("umount").arg(&self.at)));
     }
 }
 
@@ -103,7 +104,17 @@ impl Drop for SmallDisk {
 }
 
 fn mount_image(image: &Path, at: &Path) -> bool {
-    succeeds(Command::new("mount").args(["-t", "ext4", "-o", "loop,errors=remount-ro"]).arg(image).arg(at))
+    let mounted = succeeds(Command::new("mount").args(["-t", "ext4", "-o", "loop,errors=remount-ro"]).arg(image).arg(at));
+    // A request is one page of the memory below, which takes it or does not. Of a longer one it may take a part, and the loop
+    // device then says that all of it was written: no program can stand up to a disk that lies.
+    mounted && fs::write(format!("/sys/block/{}/queue/max_sectors_kb", device_at(at)), "4").is_ok()
+}
+
+/// Such as `loop0`.
+fn device_at(at: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    let ours = mounts.lines().find(|line| line.split(' ').nth(1) == at.to_str()).unwrap();
+    Path::new(ours.split(' ').next().unwrap()).file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 fn succeeds(command: &mut Command) -> bool {
