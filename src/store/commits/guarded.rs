@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::in_flight::Sharing;
 use super::live::ContentClaim;
-use super::record::{Verdict, no_longer_signs};
+use super::record::{Verdict, forbids_release};
 use super::reserve::{RequestState, Reservation, Reserving, durably};
 use super::{Judged, KmsRequestIds, OpenIntent, Permit, Recorded, Reserved, UsableKey};
 use crate::audit::record::Kind;
@@ -21,7 +21,7 @@ use crate::ids::WalletId;
 use crate::keys::{SignatureBytes, SigningPayload};
 use crate::outcome::{Failure, Outcome};
 use crate::store::guards::{self, Slot};
-use crate::store::{Store, StoreError, audit, freezes, requests};
+use crate::store::{Store, StoreError, audit, requests};
 
 /// A payload whose content spends something.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ impl Store {
                     };
                 }
                 Ok((judged, Found::Reserved(reservation))) => {
-                    let reserved = self.reserved(judged, reservation, durable, true).await;
+                    let reserved = self.reserved(judged, reservation, durable, Some(slot.wallet_id)).await;
                     return match if ailing { durably(reserved).await } else { reserved } {
                         Reserved::Proceed((permit, key, claim), open) => {
                             ReservedGuarded::Sign(permit, key, OpenGuarded { open, slot, claim })
@@ -158,9 +158,7 @@ impl Store {
                 match made {
                     Made::Signature(signature) if released => {
                         // There is a signature now, so the guards and the requestId stay with their content.
-                        let stopped = no_longer_signs(transaction, slot.wallet_id)?;
-                        let stopped = stopped.map_or_else(|| freezes::in_force(transaction.connection), |why| Ok(Some(why)))?;
-                        if let Some(why) = stopped {
+                        if let Some(why) = forbids_release(transaction, slot.wallet_id)? {
                             return Ok(Verdict::Withheld(why));
                         }
                         guards::store(transaction.connection, &slot, intent, &signature)?;
@@ -183,8 +181,9 @@ impl Store {
         let written = self
             .writer
             .submit(move |transaction| {
-                let frozen = if outcome.is_ok() { freezes::in_force(transaction.connection)? } else { None };
-                let outcome = frozen.map_or(outcome, Err);
+                // The wallet may have been stopped, and that answered, since its key was found usable.
+                let stopped = if outcome.is_ok() { forbids_release(transaction, wallet_id)? } else { None };
+                let outcome = stopped.map_or(outcome, Err);
                 if let (Some(key), Some(request), Ok(answer)) = (judged.request_key(), &judged.request, &outcome) {
                     requests::bind(transaction.connection, &key, &request.content_hash, Some(wallet_id), signed_by)?;
                     requests::answer(transaction.connection, &key, answer.as_json(), now)?;

@@ -156,14 +156,17 @@ impl Store {
         Ok(())
     }
 
-    /// Records that a call ends as the one under the same requestId did. Whoever asks for a signature while signing is frozen does
-    /// not get it from another call either.
-    pub(super) async fn record_shared(&self, judged: Judged, outcome: Outcome, signs: bool) -> Recorded {
+    /// Records that a call ends as the one under the same requestId did. Whoever asks for a signature while signing is frozen, or
+    /// of a wallet that was stopped, does not get it from another call either.
+    pub(super) async fn record_shared(&self, judged: Judged, outcome: Outcome, signs: Option<WalletId>) -> Recorded {
         let now = self.clock.now();
-        let guarded = signs && outcome.is_ok();
+        let signed = signs.filter(|_| outcome.is_ok());
         let written = self.writer.submit(move |transaction| {
-            let frozen = if guarded { freezes::in_force(transaction.connection)? } else { None };
-            let outcome = frozen.map_or(outcome, Err);
+            let stopped = match signed {
+                Some(wallet_id) => forbids_release(transaction, wallet_id)?,
+                None => None,
+            };
+            let outcome = stopped.map_or(outcome, Err);
             let word = outcome.as_ref().err().map_or("success", Failure::kind);
             audit::append(transaction, |sequence| judged.record(sequence, now, Kind::Repeat, None, Some(word)))?;
             Ok(outcome)
@@ -272,7 +275,15 @@ pub(super) fn note_fate(
     }
 }
 
-/// Why a signature of this wallet must not be released, if it must not.
+/// Why a signature of this wallet must not be released now: its state, or a freeze.
+pub(super) fn forbids_release(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
+    match no_longer_signs(transaction, id)? {
+        Some(stopped) => Ok(Some(stopped)),
+        None => freezes::in_force(transaction.connection),
+    }
+}
+
+/// Why a signature of this wallet must not be released, if its state says so.
 pub(super) fn no_longer_signs(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
     let status = wallets::status(transaction.connection, id)?;
     let withheld = || tracing::warn!(wallet = %id, %status, "the wallet was stopped while KMS signed; the signature is withheld");

@@ -478,3 +478,19 @@ async fn replacement_waits_for_the_end_of_what_it_replaces() {
         assert_eq!(rig.guards().await, [(0, (2, replaced))].into());
     }
 }
+
+#[tokio::test]
+async fn repeat_of_a_signature_is_withheld_if_the_wallet_was_stopped_meanwhile() {
+    let rig = Rig::new().await;
+    let one = rig.with_nonce(1);
+    rig.ok(&one).await;
+    let ReservedGuarded::Signed(signature, _, repeat) = rig.store.reserve_guarded(rig.judged(None), one).await else {
+        panic!("it was signed before")
+    };
+    rig.execute("UPDATE wallets SET status = 'DISABLED'").await.unwrap();
+    let stopped = Failure::KeyNotUsable { status: Status::Disabled };
+    assert_eq!(rig.store.record_repeat(repeat, answer(&signature)).await.into_outcome().unwrap_err(), stopped);
+    let shared = rig.store.record_shared(rig.judged(Some(("r", 1))), answer(&signature), Some(rig.wallet)).await;
+    assert_eq!(shared.into_outcome().unwrap_err(), stopped);
+    assert!(rig.store.record_shared(rig.judged(None), answer(&signature), None).await.into_outcome().is_ok());
+}
