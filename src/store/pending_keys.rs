@@ -47,6 +47,14 @@ pub(super) fn count(connection: &Connection, id: WalletId, at: Timestamp) -> Res
         .query_row((id.to_string(), at.unix_millis()), |row| row.get(0))?)
 }
 
+/// Counts the wait for the last request's key from now on.
+pub(super) fn wait_from(connection: &Connection, id: WalletId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE pending_keys SET asked_at = ?2 WHERE wallet_id = ?1")?
+        .execute((id.to_string(), now.unix_millis()))?;
+    Ok(())
+}
+
 /// The last request had no effect.
 pub(super) fn uncount(connection: &Connection, id: WalletId) -> Result<(), StoreError> {
     connection

@@ -20,11 +20,11 @@ const SWEEP_PART: u32 = 500;
 impl Store {
     /// The permit to bring a PENDING wallet to its key; `None` if it is PENDING no more or somebody else has it.
     pub async fn take_pending(&self, id: WalletId) -> Result<Option<CreationPermit>, StoreError> {
-        let live = self.live.clone();
+        let (live, now) = (self.live.clone(), self.clock.now());
         self.writer
             .submit(move |transaction| {
                 let pending = wallets::find(transaction.connection, id)?.is_some_and(|wallet| wallet.status == Status::Pending);
-                if pending { creation_permit(transaction, &live, id) } else { Ok(None) }
+                if pending { creation_permit(transaction, &live, id, now) } else { Ok(None) }
             })
             .durable()
             .await

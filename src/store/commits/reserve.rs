@@ -87,7 +87,7 @@ impl Store {
                 }
                 RequestState::Unfinished(left) => {
                     let left = left.ok_or_else(|| StoreError::Corrupt("a creation's requestId without its wallet".to_owned()))?;
-                    match creation_permit(reserving.transaction, &reserving.live, left)? {
+                    match creation_permit(reserving.transaction, &reserving.live, left, reserving.now)? {
                         Some(permit) => reserving.open(Some(left), permit),
                         None => reserving.refuse(Failure::KmsOutcomeUnknown {
                             reason: format!("wallet {left} is PENDING, and its key is being looked for; retry later with the same idempotencyKey"),
@@ -193,11 +193,17 @@ pub(super) fn creation_permit(
     transaction: &WriteTransaction<'_>,
     live: &Live,
     id: WalletId,
+    now: Timestamp,
 ) -> Result<Option<CreationPermit>, StoreError> {
     let Some(claim) = live.claim_wallet(id) else { return Ok(None) };
     let wallet = wallets::find(transaction.connection, id)?.ok_or_else(|| StoreError::Corrupt(format!("wallet {id} is gone")))?;
     let need = match (&wallet.kms_key_id, pending_keys::find(transaction.connection, id)?) {
         (Some(_), _) => KeyNeed::Prove,
+        // The clock was ahead and was set back: waiting for that time could take for ever.
+        (None, Some(asked)) if asked.asked_at > now => {
+            pending_keys::wait_from(transaction.connection, id, now)?;
+            KeyNeed::Find { creations: asked.creations, asked_at: now }
+        }
         (None, Some(asked)) => KeyNeed::Find { creations: asked.creations, asked_at: asked.asked_at },
         (None, None) => return Err(StoreError::Corrupt(format!("nothing is known of the key of the PENDING wallet {id}"))),
     };
