@@ -30,7 +30,7 @@ use crate::wallets::lifecycle::KeyState;
 pub const WALLET_ID_TAG: &str = "kmsignd:wallet-id";
 /// The tag that names the installation that made a key.
 pub const DEPLOYMENT_TAG: &str = "kmsignd:deployment";
-/// Keys looked at that claim to be one wallet's. More are a flood, and none of them is adopted anyway.
+/// Keys looked at that claim to be one wallet's. More are a flood, behind which the right one may be: then none is adopted.
 const MAX_FOUND: usize = 50;
 
 /// The calls to KMS that the daemon makes. Each is one attempt: no retry happens behind it.
@@ -121,6 +121,16 @@ pub struct FoundKey {
     pub arn: KeyArn,
     pub tags: BTreeMap<String, String>,
     pub description: KeyDescription,
+}
+
+/// The keys that claim to be one wallet's.
+#[derive(Debug, Default)]
+pub struct Claims {
+    pub keys: Vec<FoundKey>,
+    /// Keys that KMS does not let us look at, or does not know.
+    pub hidden: Vec<(KeyArn, KmsError)>,
+    /// There are more than were looked at.
+    pub cut: bool,
 }
 
 /// One attempt: KMS's request id, if it answered, and how it ended.
@@ -277,6 +287,11 @@ impl KmsError {
         matches!(self.cause, AttemptError::NotFound | AttemptError::KeyState { .. })
     }
 
+    /// Whether this key alone can't be looked at: whoever planted it may have forbidden that, or it is gone.
+    pub const fn hides_the_key(&self) -> bool {
+        matches!(self.cause, AttemptError::NotFound | AttemptError::Denied)
+    }
+
     /// What the caller hears. Names the IAM action, never a key or an account.
     pub fn into_failure(self) -> Failure {
         let name = self.operation.name();
@@ -402,9 +417,9 @@ impl Kms {
         self.run(Operation::CreateKey, || self.service.create_key(&key)).await
     }
 
-    /// Every key that carries the wallet's id, with what KMS says of it. Most often none or one.
-    pub async fn keys_of_wallet(&self, id: WalletId) -> Answered<Vec<FoundKey>> {
-        let (mut found, mut request_ids, mut page) = (Vec::new(), Vec::new(), None);
+    /// The keys that carry the wallet's id, with what KMS says of each. Most often none or one.
+    pub async fn keys_of_wallet(&self, id: WalletId) -> Answered<Claims> {
+        let (mut claims, mut request_ids, mut page) = (Claims::default(), Vec::new(), None);
         loop {
             let listed = self.keys_with_tag(WALLET_ID_TAG, &id.to_string(), page.as_deref()).await;
             request_ids.extend(listed.request_ids);
@@ -413,16 +428,21 @@ impl Kms {
                 Err(error) => return Answered { result: Err(error), request_ids },
             };
             for key in keys {
-                let evidence = self.evidence(key.arn).await;
+                if claims.keys.len().saturating_add(claims.hidden.len()) >= MAX_FOUND {
+                    claims.cut = true;
+                    return Answered { result: Ok(claims), request_ids };
+                }
+                let evidence = self.evidence(key.arn.clone()).await;
                 request_ids.extend(evidence.request_ids);
                 match evidence.result {
-                    Ok(evidence) => found.push(evidence),
+                    Ok(evidence) => claims.keys.push(evidence),
+                    Err(error) if error.hides_the_key() => claims.hidden.push((key.arn, error)),
                     Err(error) => return Answered { result: Err(error), request_ids },
                 }
             }
             page = next;
-            if page.is_none() || found.len() >= MAX_FOUND {
-                return Answered { result: Ok(found), request_ids };
+            if page.is_none() {
+                return Answered { result: Ok(claims), request_ids };
             }
         }
     }

@@ -18,6 +18,8 @@ pub struct NewOrphan {
     pub reason: String,
     /// JSON: its tags, and what KMS says of it.
     pub evidence: String,
+    /// When the look began that found it. It tells one look from another, so it is not read from the clock again.
+    pub seen: Timestamp,
 }
 
 /// A key without a wallet, as it is listed.
@@ -38,9 +40,9 @@ impl Store {
         let now = self.clock.now();
         self.writer
             .submit(move |transaction| {
-                let known = still_there(transaction.connection, &orphan, now)?;
+                let known = still_there(transaction.connection, &orphan)?;
                 if !known {
-                    insert(transaction.connection, &orphan, now)?;
+                    insert(transaction.connection, &orphan)?;
                     let detail = format!("the key {} belongs to no wallet: {}", orphan.key, orphan.reason);
                     let wallet_id = orphan.wallet_id.map(|id| id.to_string());
                     append_daemon(transaction, now, Facts { wallet_id, detail: Some(detail), ..Facts::default() }, &[])?;
@@ -51,15 +53,15 @@ impl Store {
             .await
     }
 
-    /// Takes those off the list that a whole look, begun at `since`, did not find any more. Returns how many.
-    pub async fn forget_orphans(&self, since: Timestamp) -> Result<usize, StoreError> {
+    /// Takes those off the list that the whole look begun at `look` did not find any more. Returns how many.
+    pub async fn forget_orphans(&self, look: Timestamp) -> Result<usize, StoreError> {
         let now = self.clock.now();
         self.writer
             .submit(move |transaction| {
                 let gone = transaction
                     .connection
-                    .prepare_cached("DELETE FROM orphans WHERE last_seen < ?1")?
-                    .execute([since.unix_millis()])?;
+                    .prepare_cached("DELETE FROM orphans WHERE last_seen <> ?1")?
+                    .execute([look.unix_millis()])?;
                 if gone > 0 {
                     let detail = format!("{gone} keys are orphans no more: they have a wallet, or are gone");
                     append_daemon(transaction, now, Facts { detail: Some(detail), ..Facts::default() }, &[])?;
@@ -120,14 +122,14 @@ impl Store {
     }
 }
 
-fn still_there(connection: &Connection, orphan: &NewOrphan, now: Timestamp) -> Result<bool, StoreError> {
+fn still_there(connection: &Connection, orphan: &NewOrphan) -> Result<bool, StoreError> {
     let known = connection
         .prepare_cached("UPDATE orphans SET reason = ?2, evidence = ?3, last_seen = ?4 WHERE kms_key_id = ?1")?
-        .execute((orphan.key.as_str(), &orphan.reason, &orphan.evidence, now.unix_millis()))?;
+        .execute((orphan.key.as_str(), &orphan.reason, &orphan.evidence, orphan.seen.unix_millis()))?;
     Ok(known == 1)
 }
 
-fn insert(connection: &Connection, orphan: &NewOrphan, now: Timestamp) -> Result<(), StoreError> {
+fn insert(connection: &Connection, orphan: &NewOrphan) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO orphans (kms_key_id, wallet_id, reason, evidence, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
@@ -137,7 +139,7 @@ fn insert(connection: &Connection, orphan: &NewOrphan, now: Timestamp) -> Result
             orphan.wallet_id.map(|id| id.to_string()),
             &orphan.reason,
             &orphan.evidence,
-            now.unix_millis(),
+            orphan.seen.unix_millis(),
         ))?;
     Ok(())
 }

@@ -44,6 +44,14 @@ pub fn unfit(wallet: &Wallet, expected: Expected<'_>, key: Evidence<'_>) -> Opti
     })
 }
 
+/// Whether nothing but its state keeps the key from being the PENDING wallet's, and it is not on its way out: somebody stopped it,
+/// and it may be enabled again.
+pub fn is_stopped(wallet: &Wallet, expected: Expected<'_>, key: Evidence<'_>) -> bool {
+    let stopped = !matches!(key.description.key_state.as_str(), "Enabled" | "PendingDeletion" | "PendingReplicaDeletion");
+    let enabled = KeyDescription { key_state: "Enabled".to_owned(), ..key.description.clone() };
+    stopped && unfit(wallet, expected, Evidence { description: &enabled, ..key }).is_none()
+}
+
 /// What must hold of a wallet's key at any time, whatever its state.
 pub fn misfit(wallet: &Wallet, expected: Expected<'_>, key: Evidence<'_>) -> Option<String> {
     let Evidence { arn, tags, description } = key;

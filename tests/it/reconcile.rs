@@ -4,7 +4,7 @@
 use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeySpec, KeyUsageType, Tag};
 use kmsignd::clock::Timestamp;
-use kmsignd::emulator::{Fault, Operation};
+use kmsignd::emulator::{Fault, Operation, Script};
 use serde_json::{Value, json};
 
 use crate::harness::{Daemon, wait_until};
@@ -28,9 +28,9 @@ fn statuses(daemon: &Daemon) -> String {
     daemon.query("SELECT group_concat(status) FROM (SELECT status FROM wallets ORDER BY wallet_id)")
 }
 
-/// The tags that the daemon gives the key of its only wallet.
+/// The tags that the daemon gives the key of its first wallet.
 fn tags_of_the_wallet(daemon: &Daemon) -> Vec<(String, String)> {
-    let one = |column: &str| daemon.query(&format!("SELECT {column} FROM wallets"));
+    let one = |column: &str| daemon.query(&format!("SELECT {column} FROM wallets ORDER BY wallet_id"));
     let created_at = Timestamp::from_unix_millis(one("created_at").parse().unwrap());
     [
         ("kmsignd:wallet-id", one("wallet_id")),
@@ -364,4 +364,118 @@ fn sweep_leaves_calls_that_still_run_alone() {
     assert_eq!(daemon.block_on(daemon.services().store.sweep_unfinished()).unwrap(), 0);
     assert!(caller.receive()["result"]["signature"].is_string());
     assert_eq!(daemon.query("SELECT count(*) FROM open_intents"), "0");
+}
+
+/// Gives a key tags that it was not made with, as whoever may tag keys can.
+fn tag(daemon: &Daemon, key: &str, tags: &[(String, String)]) {
+    let mut request = kms(daemon).tag_resource().key_id(key);
+    for (name, value) in tags {
+        request = request.tags(Tag::builder().tag_key(name).tag_value(value).build().unwrap());
+    }
+    daemon.block_on(request.send()).unwrap();
+}
+
+fn finding(daemon: &Daemon) -> String {
+    daemon.query("SELECT coalesce(max(finding), '') FROM pending_keys")
+}
+
+#[test]
+fn flood_of_keys_that_claim_one_wallet_hides_no_rival_of_a_planted_key() {
+    let daemon = Daemon::start();
+    daemon.faults().change(|switches| switches.lags.tags_lag_ms = 600_000);
+    daemon.fault(Operation::CreateKey, Fault::CloseAfter, 1);
+    daemon.fails("KMS_OUTCOME_UNKNOWN", "wallet_create", creation("k"));
+    let tags = tags_of_the_wallet(&daemon);
+    for _ in 0..110 {
+        plant(&daemon, KeySpec::EccSecgP256K1, &with_tag(tags.clone(), "kmsignd:user-id", "mallory"));
+    }
+    plant(&daemon, KeySpec::EccSecgP256K1, &tags);
+    daemon.faults().change(|switches| switches.lags.tags_lag_ms = 0);
+    let error = daemon.fails("KMS_OUTCOME_UNKNOWN", "wallet_create", creation("k"));
+    assert!(error["message"].as_str().unwrap().contains("more than 50 keys"), "{error}");
+    assert!(finding(&daemon).contains("more than 50 keys"));
+    assert_eq!((statuses(&daemon), daemon.query("SELECT creations FROM pending_keys")), ("PENDING".to_owned(), "1".to_owned()));
+}
+
+#[test]
+fn key_of_another_wallet_is_never_adopted_and_keeps_no_other_wallet_waiting() {
+    let mut daemon = Daemon::start();
+    daemon.fault(Operation::CreateKey, Fault::CloseBefore, 1);
+    daemon.fails("KMS_OUTCOME_UNKNOWN", "wallet_create", creation("k"));
+    let owner = daemon.wallet("BTC");
+    tag(&daemon, owner["kmsKeyId"].as_str().unwrap(), &tags_of_the_wallet(&daemon));
+    daemon.fault(Operation::CreateKey, Fault::CloseAfter, 1);
+    daemon.fails("KMS_OUTCOME_UNKNOWN", "wallet_create", creation("k2"));
+    daemon.restart();
+    wait_until("the wallet behind it is healed", || statuses(&daemon) == "PENDING,CREATED,CREATED");
+    // While the daemon looks by itself, a retry is told just that.
+    wait_until("the caller is told what comes", || {
+        let error = daemon.fails("KMS_OUTCOME_UNKNOWN", "wallet_create", creation("k"));
+        error["message"].as_str().unwrap().contains("one more is made")
+    });
+    assert_eq!(daemon.ok("wallet_get", json!({ "walletId": owner["walletId"] })), owner);
+    daemon.wait_until_ready();
+}
+
+#[test]
+fn no_second_key_is_made_while_the_first_is_there_and_stopped() {
+    let mut daemon = Daemon::with_settings(&SHORT_GRACE);
+    daemon.fault(Operation::CreateKey, Fault::HangAfter, 1);
+    daemon.connect().send("wallet_create", &creation("k"));
+    wait_until("KMS has made the key", || daemon.kms_effects(Operation::CreateKey) == 1);
+    daemon.crash();
+    let key = daemon.kms_log(Operation::CreateKey)[0].key.clone().unwrap();
+    daemon.block_on(kms(&daemon).disable_key().key_id(&key).send()).unwrap();
+    daemon.start_again();
+    wait_until("the wallet needs an operator", || finding(&daemon).contains("Disabled in KMS"));
+    assert_eq!((creations(&daemon), statuses(&daemon)), (1, "PENDING".to_owned()));
+    daemon.block_on(kms(&daemon).enable_key().key_id(&key).send()).unwrap();
+    wait_until("the wallet is healed", || statuses(&daemon) == "CREATED");
+    assert_eq!((creations(&daemon), daemon.query("SELECT kms_key_id FROM wallets")), (1, key));
+}
+
+#[test]
+fn key_that_claims_a_wallet_and_can_not_be_looked_at_is_for_an_operator() {
+    let daemon = Daemon::with_settings(&[("KMSIGND__KEYS__RECONCILE_GRACE_SECONDS", "3")]);
+    daemon.fault(Operation::CreateKey, Fault::CloseBefore, 1);
+    daemon.faults().change(|switches| switches.lags.tags_lag_ms = 600_000);
+    daemon.fails("KMS_OUTCOME_UNKNOWN", "wallet_create", creation("k"));
+    let planted = plant(&daemon, KeySpec::EccSecgP256K1, &tags_of_the_wallet(&daemon));
+    daemon.faults().script(Script::next(Operation::DescribeKey, Fault::Deny).times(1_000_000).on_key(planted.clone()));
+    daemon.faults().change(|switches| switches.lags.tags_lag_ms = 0);
+    wait_until("the wallet needs an operator", || finding(&daemon).contains("can't be looked at"));
+    assert_eq!((statuses(&daemon), daemon.query("SELECT creations FROM pending_keys")), ("PENDING".to_owned(), "1".to_owned()));
+    wait_until("the key is listed", || orphans(&daemon).iter().any(|key| key["kmsKeyId"] == json!(planted)));
+    let listed = orphans(&daemon).remove(0);
+    assert!(listed["reason"].as_str().unwrap().contains("kms:DescribeKey"), "{listed}");
+    assert_eq!(listed["evidence"]["tags"]["kmsignd:user-id"], "user123");
+}
+
+#[test]
+fn orphan_that_could_not_be_looked_at_again_stays_listed() {
+    let daemon = Daemon::with_settings(&SHORT_GRACE);
+    let key = plant(&daemon, KeySpec::EccSecgP256K1, &[("kmsignd:deployment".to_owned(), "tests".to_owned())]);
+    wait_until("the orphan is listed", || orphans(&daemon).len() == 1);
+    daemon.faults().script(Script::next(Operation::DescribeKey, Fault::Internal).times(1_000_000).on_key(key.clone()));
+    let asked = || daemon.kms_log(Operation::DescribeKey).iter().filter(|entry| entry.key.as_ref() == Some(&key)).count();
+    let before = asked();
+    wait_until("it was looked for again", || asked() > before);
+    let late = plant(&daemon, KeySpec::EccSecgP256K1, &[("kmsignd:deployment".to_owned(), "tests".to_owned())]);
+    wait_until("the other one is listed", || orphans(&daemon).iter().any(|orphan| orphan["kmsKeyId"] == json!(late)));
+    assert_eq!(orphans(&daemon).len(), 2);
+    let told = daemon.audited("daemon");
+    assert!(told.iter().all(|record| !record.to_string().contains("orphans no more")), "{told:?}");
+}
+
+#[test]
+fn wallet_asked_for_while_the_clock_was_far_ahead_does_not_wait_for_that_time() {
+    let mut daemon = Daemon::with_settings(&SHORT_GRACE);
+    daemon.fault(Operation::CreateKey, Fault::HangBefore, 1);
+    daemon.connect().send("wallet_create", &creation("k"));
+    wait_until("KMS was asked", || creations(&daemon) == 1);
+    daemon.crash();
+    daemon.execute("UPDATE pending_keys SET asked_at = asked_at + 315360000000");
+    daemon.start_again();
+    wait_until("the wallet is healed", || statuses(&daemon) == "CREATED");
+    assert_eq!(creations(&daemon), 2);
 }
