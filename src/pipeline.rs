@@ -30,6 +30,7 @@ use crate::store::wallets::Wallet;
 use crate::transport::Frame;
 use crate::verify;
 use crate::wallets::create::AnswerShape;
+use crate::wallets::lifecycle::{Event, Status};
 use crate::wallets::{change, create, sign, verify as verification};
 
 use self::judge::Subject;
@@ -132,12 +133,33 @@ impl Services {
         error.into_failure()
     }
 
+    /// Why a deletion whose time has come can't be cancelled. KMS takes up to a day longer, so it is asked: a wallet without its key
+    /// would come back to life, and coins sent to it would be lost.
+    async fn too_late(&self, wallet: &Wallet) -> Option<Failure> {
+        let now = self.clock.now();
+        let is_due = wallet.status == Status::PendingDeletion && wallet.deletion_date.is_some_and(|date| date <= now);
+        let key = wallet.kms_key_id.as_ref().filter(|_| is_due)?;
+        match self.kms.describe_key(key).await.result {
+            Ok(_) => None,
+            Err(error) if error.cause == AttemptError::NotFound => {
+                self.key_nudges.drive();
+                Some(Failure::StateForbids { status: wallet.status, reason: ", and KMS has deleted its key".to_owned() })
+            }
+            Err(error) => Some(error.into_failure()),
+        }
+    }
+
     /// Changes the wallet's state here, at once; KMS follows.
     async fn change_state(&self, judged: Judged, wallet: &Wallet, request: &Request) -> Recorded {
         let change = match change::asked(wallet, request, self.deletion) {
             Ok(change) => change,
             Err(failure) => return self.store.record_refusal(judged, failure).await,
         };
+        if change.event == Event::CancelDeletion
+            && let Some(failure) = self.too_late(wallet).await
+        {
+            return self.store.record_refusal(judged, failure).await;
+        }
         let recorded = self.store.change_state(judged, change).await;
         if recorded.outcome().is_ok() {
             self.key_nudges.drive();

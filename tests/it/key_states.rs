@@ -1,5 +1,7 @@
 //! Disabling, enabling, deletion and its cancellation: what is answered acts at once, and KMS follows whatever happens between.
 
+mod late;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
