@@ -137,7 +137,8 @@ impl KeyService for AwsKms {
     async fn get_public_key(&self, key: &KeyArn) -> Attempt<Vec<u8>> {
         match self.client(key.region()) {
             Ok(client) => attempted(client.get_public_key().key_id(key.as_str()).send().await, |output| {
-                output.public_key.map(Blob::into_inner)
+                let about_it = is_about(key, output.key_id.as_deref());
+                output.public_key.filter(|_| about_it).map(Blob::into_inner)
             }),
             Err(error) => Attempt { request_id: None, result: Err(error) },
         }
@@ -146,7 +147,7 @@ impl KeyService for AwsKms {
     async fn describe_key(&self, key: &KeyArn) -> Attempt<KeyDescription> {
         match self.client(key.region()) {
             Ok(client) => attempted(client.describe_key().key_id(key.as_str()).send().await, |output| {
-                let key = output.key_metadata?;
+                let key = output.key_metadata.filter(|found| is_about(key, found.arn.as_deref()))?;
                 Some(KeyDescription {
                     key_state: key.key_state?.as_str().to_owned(),
                     key_spec: key.key_spec?.as_str().to_owned(),
@@ -222,6 +223,16 @@ impl KeyService for AwsKms {
             KeyChange::CancelDeletion => attempted(client.cancel_key_deletion().key_id(id).send().await, |_| Some(())),
         }
     }
+}
+
+/// Whether an answer is about the key that was asked for. What stands between us and KMS may mix answers up, and coins would be sent
+/// to the address of another key.
+fn is_about(key: &KeyArn, answered: Option<&str>) -> bool {
+    let fits = answered.is_none_or(|answered| answered == key.as_str() || answered == key.key_id());
+    if !fits {
+        tracing::error!(%key, answered, "KMS answered about another key than was asked for");
+    }
+    fits
 }
 
 fn timestamp(at: &DateTime) -> Option<Timestamp> {
@@ -327,8 +338,13 @@ mod tests {
     }
 
     async fn create_key_answered(status: &str, body: &str) -> AttemptError {
+        let key = NewKey { key_spec: KeySpec::EccSecgP256k1, description: String::new(), tags: Vec::new(), policy: None };
+        kms_answering(status, body).await.create_key(&key).await.result.unwrap_err()
+    }
+
+    async fn kms_answering(status: &str, body: &str) -> AwsKms {
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-        let kms = AwsKms::connect(&AwsSettings {
+        AwsKms::connect(&AwsSettings {
             region: "eu-central-1".parse().unwrap(),
             endpoint_url: Some(answering(answer)),
             tagging_endpoint_url: None,
@@ -336,9 +352,19 @@ mod tests {
             attempt_timeout: Duration::from_secs(5),
             credentials: Credentials::Emulator,
         })
-        .await;
-        let key = NewKey { key_spec: KeySpec::EccSecgP256k1, description: String::new(), tags: Vec::new(), policy: None };
-        kms.create_key(&key).await.result.unwrap_err()
+        .await
+    }
+
+    #[tokio::test]
+    async fn public_key_of_another_key_than_was_asked_for_is_not_taken() {
+        let asked: KeyArn = "arn:aws:kms:eu-central-1:111122223333:key/1234".parse().unwrap();
+        let public_key_of = async |key_id: &str| {
+            let body = format!("{{\"KeyId\":\"{key_id}\",\"PublicKey\":\"AQID\"}}");
+            kms_answering("200 OK", &body).await.get_public_key(&asked).await.result
+        };
+        assert_eq!(public_key_of(asked.as_str()).await, Ok(vec![1, 2, 3]));
+        assert_eq!(public_key_of("1234").await, Ok(vec![1, 2, 3]));
+        assert_eq!(public_key_of("arn:aws:kms:eu-central-1:111122223333:key/5678").await, Err(AttemptError::Lost));
     }
 
     #[tokio::test]
