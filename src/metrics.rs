@@ -162,7 +162,7 @@ pub(crate) fn outbox(pending: u64, parked: u64, oldest_age: Duration, max_pendin
     gauge!(OUTBOX_MAX_PENDING).set(as_gauge(max_pending.unwrap_or(0)));
 }
 
-/// `result`: `acknowledged`, `newer_there`, `refused` or `failed`.
+/// `result`: `acknowledged`, `already_there`, `refused` or `failed`.
 pub(crate) fn outbox_writes(result: &'static str, wallets: usize) {
     counter!(OUTBOX_WRITES, "result" => result).increment(u64::try_from(wallets).unwrap_or(u64::MAX));
 }

@@ -99,13 +99,13 @@ impl Copying<'_> {
             let size = self.sync.health().batch.clamp(1, BATCH);
             let page = store.outbox_page(rows, after, size)?;
             let Some(last) = page.last else { return Ok(left_over) };
-            let Written { taken, newer_there, refused, left, broken } =
+            let Written { taken, there, refused, left, broken } =
                 write::write(&self.connection, page.wallets, self.provider_id_is_unique).await;
             metrics::outbox_writes("acknowledged", taken.len());
-            metrics::outbox_writes("newer_there", newer_there.len());
+            metrics::outbox_writes("already_there", there.len());
             metrics::outbox_writes("refused", refused.len());
-            if !taken.is_empty() || !newer_there.is_empty() {
-                store.acknowledge([taken, newer_there].concat()).await?;
+            if !taken.is_empty() || !there.is_empty() {
+                store.acknowledge([taken, there].concat()).await?;
                 crash_points::reach(CrashPoint::OutboxAcknowledged);
             }
             if !refused.is_empty() {
@@ -113,10 +113,11 @@ impl Copying<'_> {
                 crash_points::reach(CrashPoint::OutboxParked);
             }
             if let Some(error) = broken {
-                if matches!(error, MongoError::NoAnswer { .. }) {
-                    // It may be slow rather than dead, and then takes less in its time.
-                    self.sync.update(|health| health.batch = (size / 4).max(1));
-                }
+                // No answer: it may be slow rather than dead, and then takes less in its time. Else a document that is refused alone may
+                // be in the way of the others, which only beside others can be told from a server that refuses everything.
+                let slow = matches!(error, MongoError::NoAnswer { .. });
+                let next = if slow { (size / 4).max(1) } else { size.saturating_mul(2).min(BATCH) };
+                self.sync.update(|health| health.batch = next);
                 return Err(error.into());
             }
             self.sync.update(|health| health.batch = size.saturating_mul(2).min(BATCH));

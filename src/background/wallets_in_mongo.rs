@@ -9,6 +9,10 @@ use crate::config::SyncConfig;
 
 pub use super::outbox_to_mongo::connection::MongoError;
 
+/// No wallet ever has a higher version: versions go on by one, or at the seconds since 1970. Above a number that somebody made up there
+/// would be no next one.
+pub const MAX_VERSION: i64 = 1 << 53;
+
 /// A wallet's document, with its members as they are written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalletDocument {
@@ -92,7 +96,8 @@ impl WalletsInMongo {
     /// The version in MongoDB of each of these wallets that has a document there, by providerId. A document without a version counts
     /// as version 0.
     pub async fn versions(&self, provider_ids: &[String]) -> Result<std::collections::HashMap<String, u64>, MongoError> {
-        versions(&self.connection, provider_ids, Seen::ByAMajority).await
+        let there = versions(&self.connection, provider_ids, Seen::ByAMajority).await?;
+        Ok(there.into_iter().map(|(id, there)| (id, there.version)).collect())
     }
 
     async fn find(&self, filter: Document, limit: u32) -> Result<Vec<Document>, MongoError> {
@@ -125,7 +130,11 @@ fn wallet(document: &Document) -> Result<WalletDocument, MalformedDocument> {
     };
     let version = match document.get("version") {
         None | Some(Bson::Null) => None,
-        Some(value) => Some(whole(value).ok_or_else(|| malformed(document, "version is no whole number".to_owned()))?),
+        Some(value) => match whole(value) {
+            None => return Err(malformed(document, "version is no whole number".to_owned())),
+            Some(version) if version > MAX_VERSION => return Err(malformed(document, format!("version is over {MAX_VERSION}"))),
+            Some(version) => Some(version),
+        },
     };
     Ok(WalletDocument {
         provider_id: text("providerId")?,
@@ -145,9 +154,10 @@ fn wallet(document: &Document) -> Result<WalletDocument, MalformedDocument> {
 }
 
 fn malformed(document: &Document, problem: String) -> MalformedDocument {
+    const SHOWN: usize = 100;
     let id = match document.get("_id") {
         Some(Bson::ObjectId(id)) => id.to_hex(),
-        Some(id) => id.to_string(),
+        Some(id) => id.to_string().chars().take(SHOWN).collect(),
         None => "without _id".to_owned(),
     };
     MalformedDocument { id, problem }
@@ -187,6 +197,7 @@ mod tests {
             ("createdAt", Bson::String("2026-01-15".to_owned()), "createdAt is no date since 1970"),
             ("createdAt", Bson::DateTime(DateTime::from_millis(-1)), "createdAt is no date since 1970"),
             ("version", Bson::Double(1.5), "version is no whole number"),
+            ("version", Bson::Int64(i64::MAX), "version is over 9007199254740992"),
             ("label", Bson::Boolean(true), "label is no text"),
         ] {
             let mut document = complete();

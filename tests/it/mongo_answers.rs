@@ -175,7 +175,7 @@ fn document_that_another_unique_index_refuses_is_parked_after_a_second_try() {
 fn answer_that_does_not_account_for_every_document_is_taken_apart() {
     let (daemon, mongo, ids) = waiting(6);
     let (there, bad) = (ids[2].clone(), ids[4].clone());
-    mongo.look(|state| state.versions.insert(there.clone(), 7));
+    mongo.look(|state| state.versions.insert(there.clone(), 2));
     let refused = bad.clone();
     mongo.answer(move |state, updates| {
         let stops = updates.iter().position(|update| id_of(update) == refused || id_of(update) == there);
@@ -192,5 +192,25 @@ fn answer_that_does_not_account_for_every_document_is_taken_apart() {
     assert_eq!(parked(&daemon).len(), 1);
     assert_eq!(parked(&daemon)[0].0, bad);
     let versions = mongo.look(|state| state.versions.clone());
-    assert_eq!((versions.len(), versions[&ids[2]]), (5, 7), "{versions:?}");
+    assert_eq!((versions.len(), versions[&ids[2]]), (5, 2), "{versions:?}");
+}
+
+/// Nobody but this store makes versions of its wallets, so a newer one is another daemon's, or the store was restored from too long ago.
+#[test]
+fn newer_version_that_this_store_did_not_write_is_told_and_not_taken_for_its_own() {
+    let (daemon, mongo, ids) = waiting(2);
+    let foreign = ids[0].clone();
+    mongo.look(|state| state.versions.insert(foreign.clone(), 7));
+    mongo.answer(move |state, updates| {
+        let mut answer = take(state, updates.iter().filter(|update| id_of(update) != foreign));
+        if let Some(at) = updates.iter().position(|update| id_of(update) == foreign) {
+            answer.insert("writeErrors", [error(at, 11000)].to_vec());
+        }
+        answer
+    });
+    wait_until("the other is there", || pending(&daemon) == 0);
+    let parked = parked(&daemon);
+    assert_eq!((parked.len(), &parked[0].0), (1, &ids[0]));
+    assert!(parked[0].1.contains("version 7") && parked[0].1.contains("another daemon"), "{parked:?}");
+    assert_eq!(mongo.look(|state| state.versions[&ids[0]]), 7);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::connection::{COMMAND_TIME, Connection, MongoError};
-use super::versions::{Seen, versions};
+use super::versions::{Present, Seen, versions};
 use crate::background::wallets_in_mongo::whole;
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, WalletId};
@@ -19,6 +19,8 @@ use crate::store::wallets::Wallet;
 
 const WRITING: &str = "writing wallets to MongoDB";
 const DUPLICATE_KEY: i32 = 11000;
+/// Why MongoDB can have what this store did not write.
+const NOT_OURS: &str = "another daemon writes there, or this store is older than MongoDB; nothing is overwritten";
 /// How long the server waits for a majority: it gives up before we give up waiting for the server.
 const MAJORITY_TIME: Duration = COMMAND_TIME.saturating_sub(Duration::from_secs(5));
 
@@ -47,8 +49,8 @@ type Version = (WalletId, u64);
 pub struct Written {
     /// A majority has them in its journal.
     pub taken: Vec<Version>,
-    /// MongoDB had this version, or a newer one, already.
-    pub newer_there: Vec<Version>,
+    /// MongoDB had this version already.
+    pub there: Vec<Version>,
     pub refused: Vec<Refused>,
     /// Why some were neither taken nor refused; the others went on.
     pub left: Option<MongoError>,
@@ -223,14 +225,33 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Takes out the wallets whose version, or a newer one, a majority has. Gives the others.
+    /// Takes out the wallets whose version a majority has, and those of which it has what this store did not write: a newer version
+    /// than there is here, or another content under the same one. That is another daemon's, or this store is older than MongoDB, and
+    /// it must be told. Gives the others.
     async fn settle(&mut self, wallets: Vec<Wallet>) -> Result<Vec<Wallet>, MongoError> {
         if wallets.is_empty() {
             return Ok(wallets);
         }
         let there = versions(self.connection, &provider_ids(&wallets), Seen::ByAMajority).await?;
-        let (settled, others): (Vec<Wallet>, Vec<Wallet>) = wallets.into_iter().partition(|wallet| is_there(&there, wallet));
-        self.written.newer_there.extend(settled.iter().map(version));
+        let mut others = Vec::new();
+        for wallet in wallets {
+            match there.get(&wallet.wallet_id.to_string()) {
+                Some(there) if there.version > wallet.version => {
+                    let reason =
+                        format!("MongoDB has version {}, and the newest here is {}: {NOT_OURS}", there.version, wallet.version);
+                    self.refuse(&wallet, reason);
+                }
+                Some(there) if there.version == wallet.version => match there.differs_from(&wallet) {
+                    None => self.written.there.push(version(&wallet)),
+                    Some(member) => {
+                        let reason =
+                            format!("MongoDB has another {member} under the same version {}: {NOT_OURS}", wallet.version);
+                        self.refuse(&wallet, reason);
+                    }
+                },
+                Some(_) | None => others.push(wallet),
+            }
+        }
         Ok(others)
     }
 
@@ -260,7 +281,7 @@ impl Writing<'_> {
 
     fn finish(mut self, mut broken: Option<MongoError>) -> Written {
         // Where others were taken, what refused this one is its document. Else it may be the server.
-        let others_were_taken = !self.written.taken.is_empty() || !self.written.newer_there.is_empty();
+        let others_were_taken = !self.written.taken.is_empty() || !self.written.there.is_empty();
         for (wallet, code, error) in std::mem::take(&mut self.doubtful) {
             match refusal(code) {
                 Some(name) if others_were_taken => {
@@ -334,8 +355,8 @@ fn provider_ids(wallets: &[Wallet]) -> Vec<String> {
     wallets.iter().map(|wallet| wallet.wallet_id.to_string()).collect()
 }
 
-fn is_there(versions: &HashMap<String, u64>, wallet: &Wallet) -> bool {
-    versions.get(&wallet.wallet_id.to_string()).is_some_and(|there| *there >= wallet.version)
+fn is_there(versions: &HashMap<String, Present>, wallet: &Wallet) -> bool {
+    versions.get(&wallet.wallet_id.to_string()).is_some_and(|there| there.version >= wallet.version)
 }
 
 fn code(error: &Document) -> i32 {

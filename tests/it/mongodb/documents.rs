@@ -60,13 +60,19 @@ fn older_version_never_takes_the_place_of_a_newer_one_in_mongodb() {
     let (newer, equal, without) = seed_three(&mut way);
     way.mongo.insert(doc! { "providerId": &newer, "kmsKeyId": "its own", "version": 9_i64, "status": "DISABLED" });
     way.mongo.insert(doc! { "providerId": &equal, "kmsKeyId": "its own too", "version": 2_i64, "status": "theirs" });
+    let same = way.wallet_before();
+    way.mongo.insert(doc! { "providerId": &same, "kmsKeyId": way.key_of(&same), "version": 2_i64, "status": "CREATED" });
     way.mongo.insert(doc! { "providerId": &without, "userId": "from before kmsignd", "more": 1 });
     let (null, text) = (way.wallet_before(), way.wallet_before());
     way.mongo.insert(doc! { "providerId": &null, "kmsKeyId": "null", "version": Bson::Null });
     way.mongo.insert(doc! { "providerId": &text, "kmsKeyId": "text", "version": "nine" });
     way.daemon.start_again();
     way.wait_until_drained();
-    assert_eq!(way.sync()["parked"], json!([]));
+    // What this store did not write is not overwritten, and not taken for its own.
+    let parked = way.sync()["parked"].as_array().unwrap().clone();
+    let reason = |id: &str| super::text(&parked.iter().find(|row| row["walletId"] == *id).unwrap()["reason"]);
+    assert_eq!(parked.len(), 2, "{parked:?}");
+    assert!(reason(&newer).contains("version 9") && reason(&equal).contains("another kmsKeyId"), "{parked:?}");
     for id in [&null, &text] {
         assert_eq!(way.mongo.wait_for(id, 2).get_str("userId").unwrap(), "user123");
     }
@@ -79,7 +85,8 @@ fn older_version_never_takes_the_place_of_a_newer_one_in_mongodb() {
         ("user123", 1),
         "its other members stay: {found}"
     );
-    assert_eq!(way.mongo.count(), 5);
+    assert_eq!(way.mongo.count(), 6);
+    assert!(!way.mongo.wait_for(&same, 2).contains_key("userId"), "it was acknowledged as it is");
 }
 
 #[test]
@@ -109,6 +116,10 @@ fn seed_three(way: &mut Way) -> (String, String, String) {
 }
 
 impl Way {
+    fn key_of(&self, id: &str) -> String {
+        self.daemon.query(&format!("SELECT kms_key_id FROM wallets WHERE wallet_id = '{id}'"))
+    }
+
     /// A wallet that is made while MongoDB is away. The daemon is stopped before and after.
     fn wallet_before(&mut self) -> String {
         self.proxy.set(Fault::new(Kind::Refuse));
