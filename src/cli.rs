@@ -64,8 +64,9 @@ pub struct DevArgs {
     /// Also make wallets of main networks, whose keys then lie in the clear on this machine.
     #[arg(long)]
     pub allow_mainnet: bool,
-    /// Copy the wallets to this MongoDB, as the configuration's `[sync]` would.
-    #[arg(long, value_name = "URI", conflicts_with = "kms_only")]
+    /// Copy the wallets to this MongoDB, as the configuration's `[sync]` would. Everybody on this machine can read a command line: put a
+    /// password into the variable instead.
+    #[arg(long, value_name = "URI", conflicts_with = "kms_only", env = "KMSIGND_DEV_MONGODB_URI", hide_env_values = true)]
     pub mongodb_uri: Option<Secret>,
     /// Serve the embedded KMS alone, on this loopback address.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with = "demo")]

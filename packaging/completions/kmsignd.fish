@@ -47,7 +47,7 @@ complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -l json -d 'Pri
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -s h -l help -d 'Print help'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand restore" -s V -l version -d 'Print version'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l dir -d 'Where socket, database, keys and policy are kept; made if it is not there. With --demo alone, a temporary one' -r -F
-complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l mongodb-uri -d 'Copy the wallets to this MongoDB, as the configuration\'s `[sync]` would' -r
+complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l mongodb-uri -d 'Copy the wallets to this MongoDB, as the configuration\'s `[sync]` would. Everybody on this machine can read a command line: put a password into the variable instead' -r
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l kms-only -d 'Serve the embedded KMS alone, on this loopback address' -r
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l demo -d 'Make a wallet for each asset, sign with each, check each signature with another library, print a table, and exit'
 complete -c kmsignd -n "__fish_kmsignd_using_subcommand dev" -l allow-mainnet -d 'Also make wallets of main networks, whose keys then lie in the clear on this machine'

@@ -85,6 +85,7 @@ fn refused(refusal: &Refusal, attempt: &Attempt) -> Option<String> {
             Some(id) => format!("journalctl -u kmsignd, under the request {id}"),
             None => "journalctl -u kmsignd".to_owned(),
         }),
+        Kind::NotFound if refusal.text("field") == Some("freezeId") => Some(attempt.command("freeze list")),
         Kind::NotFound => Some(attempt.command("wallet list")),
         Kind::KmsUnavailable => Some(format!("{}; is KMS well? {}", later(), attempt.command("status"))),
         Kind::StoreUnavailable | Kind::AuditUnavailable => {
