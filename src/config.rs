@@ -30,7 +30,7 @@ pub use policy_dir::{PolicyDirError, load_policies, read_sources};
 pub use reference::{packaged_file, reference};
 pub use secret::Secret;
 use trusted_file::check_unreadable;
-pub use trusted_file::{ReadError, check_directory, read_secret, read_trusted};
+pub use trusted_file::{ReadError, check_directory, check_place, check_writable_by_us_alone, read_secret, read_trusted};
 
 /// Largest configuration file, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1 << 20;

@@ -10,9 +10,10 @@ use clap::Args;
 
 use super::{ConfigArg, EX_CANTCREAT, EX_CONFIG, EX_DATAERR, EX_INCOMPLETE, EX_IOERR, EX_NOINPUT, EX_UNAVAILABLE, fail, runtime};
 use crate::clock::SystemClock;
-use crate::config::{Config, Environment, LogLevel};
+use crate::config::{Config, Environment, LogLevel, check_place, check_writable_by_us_alone};
 use crate::kms::aws::Credentials;
 use crate::restore::{self, From, Parts, Progress, RestoreError};
+use crate::store::OpenError;
 use crate::store::backup::{self, BackupError};
 use crate::store::restore::{BeginError, FileRestoreError};
 use crate::{daemon, log};
@@ -55,6 +56,9 @@ pub fn backup(BackupArgs { file, config }: BackupArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(EX_CONFIG, &error),
     };
+    if let Err(error) = check_place(&file) {
+        return fail(EX_CANTCREAT, &error);
+    }
     let progress = Progress::on_stderr();
     progress.phase("pages", None);
     let made = backup::back_up(&config.store.path, &file, |done, of| progress.at_of(done, of));
@@ -76,8 +80,8 @@ pub fn backup(BackupArgs { file, config }: BackupArgs) -> ExitCode {
 
 fn code_of_backup(error: &BackupError) -> u8 {
     match error {
-        BackupError::Exists(_) | BackupError::Running(_) => EX_CANTCREAT,
-        BackupError::Missing(_) => EX_NOINPUT,
+        BackupError::Exists(_) | BackupError::Running(_) | BackupError::NotOurs(_) => EX_CANTCREAT,
+        BackupError::Missing(_) | BackupError::Unreadable { .. } => EX_NOINPUT,
         BackupError::Store(_) | BackupError::Unsound { .. } => EX_DATAERR,
         BackupError::Copy { .. } | BackupError::Io { .. } => EX_IOERR,
     }
@@ -92,6 +96,13 @@ pub fn restore(RestoreArgs { from, json, config }: RestoreArgs) -> ExitCode {
         Ok(networks) => networks,
         Err(error) => return fail(EX_CONFIG, &error),
     };
+    // Who can write a backup decides which address is whose, and what was signed.
+    if let From::File(file) = &from
+        && file.exists()
+        && let Err(error) = check_writable_by_us_alone(file)
+    {
+        return fail(EX_DATAERR, &error);
+    }
     // Keys that are gone are findings of the report, not errors for a log.
     log::start(LogLevel::Error);
     let progress = Progress::on_stderr();
@@ -127,15 +138,18 @@ pub fn restore(RestoreArgs { from, json, config }: RestoreArgs) -> ExitCode {
 fn code_of_restore(error: &RestoreError) -> u8 {
     match error {
         RestoreError::NoMongodb | RestoreError::Directory(_) => EX_CONFIG,
+        RestoreError::Begin(BeginError::Open(OpenError::LogAlone { .. })) => EX_CANTCREAT,
         RestoreError::Begin(BeginError::Open(error)) | RestoreError::File(FileRestoreError::Open(error))
             if error.is_about_the_data() =>
         {
             EX_DATAERR
         }
         RestoreError::File(FileRestoreError::Unsound { .. }) => EX_DATAERR,
-        RestoreError::File(FileRestoreError::Missing(_)) => EX_NOINPUT,
+        RestoreError::File(FileRestoreError::Missing(_) | FileRestoreError::Unreadable { .. }) => EX_NOINPUT,
         RestoreError::Begin(BeginError::InUse | BeginError::OtherSource(_))
-        | RestoreError::File(FileRestoreError::Occupied(_) | FileRestoreError::LogBeside(_)) => EX_CANTCREAT,
+        | RestoreError::File(
+            FileRestoreError::Occupied(_) | FileRestoreError::LogBeside(_) | FileRestoreError::AnotherBackup(_),
+        ) => EX_CANTCREAT,
         RestoreError::File(FileRestoreError::Copy(error)) => code_of_backup(error),
         RestoreError::File(FileRestoreError::Io { .. }) => EX_IOERR,
         RestoreError::Begin(BeginError::Open(_) | BeginError::Store(_))

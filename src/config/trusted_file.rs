@@ -72,17 +72,43 @@ pub fn check_unreadable(path: &Path) -> Result<(), ReadError> {
 
 /// Refuses a directory in which others can put files, or on the way to which others can put another directory in its place.
 pub fn check_directory(path: &Path) -> Result<(), ReadError> {
-    const OTHERS: u32 = 0o022;
-    /// In a sticky directory such as /tmp nobody can move away what is another's.
-    const STICKY: u32 = 0o1000;
     let io = |source| ReadError::Io { path: path.to_owned(), source };
-    check_writers(path, &path.metadata().map_err(io)?, OTHERS, "go-w")?;
+    check_writers(path, &path.metadata().map_err(io)?, 0o022, "go-w")?;
     for above in path.canonicalize().map_err(io)?.ancestors().skip(1) {
         let metadata = above.metadata().map_err(io)?;
-        let forbidden = if metadata.mode() & STICKY == 0 { OTHERS } else { 0 };
-        check_writers(above, &metadata, forbidden, "go-w")?;
+        check_writers(above, &metadata, forbidden_unless_sticky(&metadata), "go-w")?;
     }
     Ok(())
+}
+
+/// Refuses a file that others could have written or put there.
+pub fn check_writable_by_us_alone(path: &Path) -> Result<(), ReadError> {
+    let metadata = path.metadata().map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    if !metadata.is_file() {
+        return Err(ReadError::NotAFile { path: path.to_owned() });
+    }
+    check_writers(path, &metadata, 0o022, "go-w")?;
+    check_place(path)
+}
+
+/// Refuses a file name behind which others could put a file of theirs, or take ours away. A sticky directory such as /tmp will do for
+/// a file that is our own. A directory that is not there is left to whoever opens the file.
+pub fn check_place(path: &Path) -> Result<(), ReadError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = path.canonicalize().ok();
+    let places = [directory.canonicalize().ok(), real.as_deref().and_then(Path::parent).map(Path::to_owned)];
+    for ancestor in places.iter().flatten().flat_map(|place| place.ancestors()) {
+        let metadata = ancestor.metadata().map_err(|source| ReadError::Io { path: ancestor.to_owned(), source })?;
+        check_writers(ancestor, &metadata, forbidden_unless_sticky(&metadata), "go-w")?;
+    }
+    Ok(())
+}
+
+/// In a sticky directory such as /tmp nobody can move away what is another's.
+fn forbidden_unless_sticky(metadata: &Metadata) -> u32 {
+    const OTHERS: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    if metadata.mode() & STICKY == 0 { OTHERS } else { 0 }
 }
 
 fn check_writers(path: &Path, metadata: &Metadata, forbidden: u32, fix: &'static str) -> Result<(), ReadError> {

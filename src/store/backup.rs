@@ -5,13 +5,14 @@
 //!
 //! Source: <https://www.sqlite.org/backup.html>
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, RenameFlags, renameat2};
+use nix::unistd::Uid;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
@@ -30,6 +31,10 @@ pub enum BackupError {
     Running(PathBuf),
     #[error("{0}: there is no store to back up")]
     Missing(PathBuf),
+    #[error("{path}: the store can't be read: {source}; run this as root or as the daemon's user")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{0} is not a file of our own, so nothing is written to it; find out whose it is, and take it away")]
+    NotOurs(PathBuf),
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The copy could not be made or written: a full disk, most likely, or a damaged store.
@@ -60,7 +65,7 @@ pub fn back_up(database: &Path, file: &Path, progress: impl FnMut(u64, u64)) -> 
     let source = open_source(database)?;
     let partial = with_suffix(file, ".partial");
     let io = |source| BackupError::Io { path: partial.clone(), source };
-    let handle = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&partial).map_err(io)?;
+    let handle = open_partial(&partial)?;
     // A partial file that nobody holds was left by a backup that died.
     let handle = Flock::lock(handle, FlockArg::LockExclusiveNonblock).map_err(|_| BackupError::Running(file.to_owned()))?;
     handle.set_len(0).map_err(io)?;
@@ -77,9 +82,31 @@ pub fn back_up(database: &Path, file: &Path, progress: impl FnMut(u64, u64)) -> 
     made
 }
 
+/// Opens the file to write to, or makes it, with mode 0600. It follows no link, and takes no file that somebody else laid there:
+/// that would be root writing wherever others point, or a backup that others can change afterwards.
+fn open_partial(partial: &Path) -> Result<File, BackupError> {
+    let io = |source| BackupError::Io { path: partial.to_owned(), source };
+    let not_ours = || BackupError::NotOurs(partial.to_owned());
+    if partial.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(not_ours());
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let handle = options.open(partial).map_err(io)?;
+    let metadata = handle.metadata().map_err(io)?;
+    if !metadata.is_file() || metadata.uid() != Uid::effective().as_raw() || metadata.nlink() != 1 {
+        return Err(not_ours());
+    }
+    handle.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
+    Ok(handle)
+}
+
 fn open_source(database: &Path) -> Result<Connection, BackupError> {
-    if !database.exists() {
-        return Err(BackupError::Missing(database.to_owned()));
+    // SQLite would call a file damaged that it may not read.
+    match File::open(database) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BackupError::Missing(database.to_owned())),
+        Err(source) => return Err(BackupError::Unreadable { path: database.to_owned(), source }),
     }
     let source = open::open_for_reading(database).map_err(|error| OpenError::damaged(database, &error))?;
     source.busy_timeout(Duration::from_secs(30)).map_err(|error| OpenError::damaged(database, &error))?;
@@ -95,6 +122,7 @@ fn copy_checked(source: &Connection, partial: &Path, progress: impl FnMut(u64, u
     let wallets = copied.query_row("SELECT count(*) FROM wallets", [], |row| row.get(0));
     let wallets = wallets.map_err(|error| unsound(error.to_string()))?;
     let audit_sequence = audit::head(&copied).map_err(|error| unsound(error.to_string()))?.sequence;
+    open::mark_as_backup(&copied).map_err(|source| BackupError::Copy { path: partial.to_owned(), source })?;
     copied.close().map_err(|(_, source)| BackupError::Copy { path: partial.to_owned(), source })?;
     Ok(BackedUp { bytes: 0, wallets, audit_sequence })
 }

@@ -1,5 +1,6 @@
 //! Opening the database file: 0600 from birth, checked before it is trusted, migrated in one transaction.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use crate::clock::Timestamp;
 
 /// "kmsd" as SQLite's application id: tells our file from any other database.
 const APPLICATION_ID: i64 = 0x6b6d_7364;
+/// "kmsb": a copy that `kmsignd backup` made. What was signed after it is not in it, so nobody may be served from it before a
+/// restore has frozen it.
+pub const BACKUP_ID: i64 = 0x6b6d_7362;
 
 /// What is left of a write-ahead log that a burst made larger.
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
@@ -47,6 +51,16 @@ pub enum OpenError {
     )]
     Damaged { path: PathBuf, reason: String },
     #[error(
+        "{0}: this is a copy that `kmsignd backup` made. It does not know what was signed after it, so nobody is served from it as it is: move \
+         it away, and put it in place with: kmsignd restore --from FILE"
+    )]
+    Backup(PathBuf),
+    #[error(
+        "{path}: there is no database, but the log of one ({log}), which may hold its last transactions and would be deleted; put the \
+         database back beside it, or move the log away and keep it"
+    )]
+    LogAlone { path: PathBuf, log: PathBuf },
+    #[error(
         "{path}: a restore from {source_word} that began at {since} is not finished, so nobody can be served; finish it with: kmsignd restore \
          --from {source_word}. Or move the file away to begin anew"
     )]
@@ -61,7 +75,12 @@ impl OpenError {
     /// Whether the file itself is the trouble, so that trying again changes nothing.
     pub const fn is_about_the_data(&self) -> bool {
         match self {
-            Self::Foreign(_) | Self::Newer { .. } | Self::Damaged { .. } | Self::Unfinished { .. } => true,
+            Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::Damaged { .. }
+            | Self::Backup(_)
+            | Self::LogAlone { .. }
+            | Self::Unfinished { .. } => true,
             Self::Io { .. } | Self::Open { .. } | Self::Held(_) => false,
         }
     }
@@ -103,7 +122,13 @@ pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
     let (born, mode) = (metadata.len() == 0, metadata.mode() & 0o777);
     drop(file);
     let damaged = |error: rusqlite::Error| OpenError::damaged(path, &error);
-    if !born {
+    if born {
+        // SQLite would begin a new database and delete it.
+        let log = log_of(path);
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(OpenError::LogAlone { path: path.to_owned(), log });
+        }
+    } else {
         // Read-only: a connection that can write would fold the log of somebody else's database into it when it closes.
         check(path, &Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(damaged)?)?;
     }
@@ -135,6 +160,20 @@ pub fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
 }
 
 pub fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    if check_any(path, connection)? == BACKUP_ID { Err(OpenError::Backup(path.to_owned())) } else { Ok(()) }
+}
+
+/// As [`check`], for a file to restore from: a store, or a copy that `kmsignd backup` made.
+pub fn check_source(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    // An empty file is no backup of anything.
+    match check_any(path, connection)? {
+        APPLICATION_ID | BACKUP_ID => Ok(()),
+        _ => Err(OpenError::Foreign(path.to_owned())),
+    }
+}
+
+/// Gives the application's id.
+fn check_any(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     let number = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
@@ -147,13 +186,62 @@ pub fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     check_length(path, connection)?;
     // A first start that died before its schema was committed leaves an empty database: that one is ours to fill.
     let empty = application == 0 && version == 0 && tables == 0;
-    if application != APPLICATION_ID && !empty {
+    if application != APPLICATION_ID && application != BACKUP_ID && !empty {
         return Err(OpenError::Foreign(path.to_owned()));
     }
     if usize::try_from(version).map_or(true, |version| version > MIGRATIONS.len()) {
         return Err(OpenError::Newer { path: path.to_owned(), found: version, known: MIGRATIONS.len() });
     }
-    Ok(())
+    Ok(application)
+}
+
+/// Marks a finished copy as a backup.
+pub fn mark_as_backup(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", BACKUP_ID)
+}
+
+/// Makes a store of a copy of a backup.
+pub fn mark_as_store(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)
+}
+
+/// Refuses a database whose tables, indexes or triggers are not those of its version: a trigger of somebody else's could lift the
+/// freeze in the very statement that writes it.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check_schema(connection: &Connection) -> Result<(), String> {
+    let said = |error: rusqlite::Error| error.to_string();
+    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(said)?;
+    let ours = Connection::open_in_memory().map_err(said)?;
+    for script in MIGRATIONS.iter().take(version) {
+        ours.execute_batch(script).map_err(said)?;
+    }
+    let (wanted, found) = (schema(&ours).map_err(said)?, schema(connection).map_err(said)?);
+    let names = wanted.keys().chain(found.keys());
+    match names.into_iter().find(|name| wanted.get(*name) != found.get(*name)) {
+        None => Ok(()),
+        Some((kind, name)) => Err(format!("its {kind} {name} is not the one of schema version {version}: somebody changed it")),
+    }
+}
+
+/// Every object of the schema by kind and name, without the comments and line breaks of its text.
+fn schema(connection: &Connection) -> rusqlite::Result<BTreeMap<(String, String), String>> {
+    let mut statement = connection
+        .prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+    let rows = statement.query_map([], |row| {
+        let sql: String = row.get(2)?;
+        let words = sql.lines().flat_map(|line| line.split("--").next().unwrap_or_default().split_whitespace());
+        Ok(((row.get(0)?, row.get(1)?), words.collect::<Vec<_>>().join(" ")))
+    })?;
+    rows.collect()
+}
+
+/// The write-ahead log beside a database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.to_owned().into_os_string();
+    log.push("-wal");
+    PathBuf::from(log)
 }
 
 /// Refuses a file that ends within a page, which SQLite would read as if zeros followed. With a log beside it, the length may be
@@ -161,9 +249,7 @@ pub fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
 fn check_length(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let damaged = |error: &dyn std::fmt::Display| OpenError::damaged(path, error);
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-    let mut log = path.to_owned().into_os_string();
-    log.push("-wal");
-    if length(Path::new(&log)) > 0 {
+    if length(&log_of(path)) > 0 {
         return Ok(());
     }
     let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|error| damaged(&error))?;

@@ -26,6 +26,13 @@ pub enum FileRestoreError {
          (-wal, -shm)"
     )]
     Occupied(PathBuf),
+    #[error("{path}: the backup can't be read: {source}; give this user a copy of its own: install -o kmsignd -m 600 FILE COPY")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error(
+        "another backup than {0} is in place already, by a restore that was cut off; finish that one with the same file, or move the store \
+         away to begin anew"
+    )]
+    AnotherBackup(PathBuf),
     #[error("{0}: this log of another database would be taken for the restored one's; move it away")]
     LogBeside(PathBuf),
     #[error(transparent)]
@@ -58,14 +65,22 @@ pub fn put_in_place(
     progress: impl FnMut(u64, u64),
 ) -> Result<InPlace, FileRestoreError> {
     let lock = StoreLock::take(database)?;
-    if is_there(database)? {
-        return Ok(InPlace { fresh: false, first_bad_record: None });
-    }
-    if !file.exists() {
-        return Err(FileRestoreError::Missing(file.to_owned()));
+    let in_place = is_there(database)?;
+    // SQLite would call a file damaged that it may not read.
+    match File::open(file) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(FileRestoreError::Missing(file.to_owned())),
+        Err(source) => return Err(FileRestoreError::Unreadable { path: file.to_owned(), source }),
     }
     let backup = open::open_for_reading(file).map_err(|error| OpenError::damaged(file, &error))?;
-    open::check(file, &backup)?;
+    open::check_source(file, &backup)?;
+    if let Some(in_place) = in_place {
+        return if is_of(&in_place, &backup)? {
+            Ok(InPlace { fresh: false, first_bad_record: None })
+        } else {
+            Err(FileRestoreError::AnotherBackup(file.to_owned()))
+        };
+    }
     let partial = backup::with_suffix(database, ".restoring");
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -79,12 +94,17 @@ pub fn put_in_place(
     let copied = |source| BackupError::Copy { path: partial.clone(), source };
     let mut connection = backup::copy(&backup, &partial, progress).map_err(copied)?;
     let unsound = |reason: String| FileRestoreError::Unsound { path: file.to_owned(), reason };
-    open::check(file, &connection)?;
+    open::check_source(file, &connection)?;
     backup::check_whole(&connection).map_err(unsound)?;
+    open::check_schema(&connection).map_err(unsound)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(copied)?;
+    open::mark_as_store(&connection).map_err(copied)?;
     open::migrate(&partial, &mut connection)?;
     open::check_restored(file, &connection)?;
     let first_bad_record = freeze(&mut connection, file, by, now)?;
+    if freezes::in_force(&connection)?.is_none() {
+        return Err(unsound("no freeze holds in it".to_owned()));
+    }
     connection.close().map_err(|(_, source)| copied(source))?;
     File::open(&partial).and_then(|file| file.sync_all()).map_err(io(&partial))?;
     // An empty file is what a start that died at once leaves; nothing else has this name.
@@ -95,21 +115,30 @@ pub fn put_in_place(
     Ok(InPlace { fresh: true, first_bad_record })
 }
 
-/// Whether a backup is in place already, from a try that was cut off after that.
-fn is_there(database: &Path) -> Result<bool, FileRestoreError> {
+/// The backup that is in place already, from a try that was cut off after that.
+fn is_there(database: &Path) -> Result<Option<Connection>, FileRestoreError> {
     let size = |path: &Path| path.symlink_metadata().map_or(0, |file| file.len());
     if size(database) == 0 {
-        let log = backup::with_suffix(database, "-wal");
-        return if size(&log) == 0 { Ok(false) } else { Err(FileRestoreError::LogBeside(log)) };
+        let mut logs = ["-wal", "-journal"].into_iter().map(|suffix| backup::with_suffix(database, suffix));
+        return logs.find(|log| size(log) > 0).map_or(Ok(None), |log| Err(FileRestoreError::LogBeside(log)));
     }
     let occupied = || FileRestoreError::Occupied(database.to_owned());
     let connection = open::look_into(database)?.ok_or_else(occupied)?;
     let ours = "SELECT EXISTS (SELECT 1 FROM restores WHERE source = 'file' AND finished_at IS NULL)";
     match connection.query_row(ours, [], |row| row.get(0)) {
-        Ok(true) => Ok(true),
+        Ok(true) => Ok(Some(connection)),
         // An older schema has no such table: it is a store in use.
         Ok(false) | Err(_) => Err(occupied()),
     }
+}
+
+/// Whether what is in place came from this backup: its audit goes on where the backup's ends.
+fn is_of(in_place: &Connection, backup: &Connection) -> Result<bool, StoreError> {
+    let head = audit::head(backup)?;
+    let begins =
+        "SELECT EXISTS (SELECT 1 FROM audit WHERE sequence = ?1 + 1 AND record ->> 'detail' LIKE 'restored from the backup %')
+                  AND (?1 = 0 OR EXISTS (SELECT 1 FROM audit WHERE sequence = ?1 AND hash = ?2))";
+    Ok(in_place.query_row(begins, (head.sequence, head.hash), |row| row.get(0))?)
 }
 
 /// Freezes the copy and records where it came from, in one transaction. Returns where the audit chain breaks, if it does.

@@ -131,3 +131,25 @@ fn backup_of_a_damaged_or_foreign_or_missing_store_is_refused() {
     assert!(code == Some(66) && said.contains("no store"), "{said}");
     assert!(!store.exists(), "nothing was made");
 }
+
+/// Where others may write, a link could make root write anywhere, and a file of theirs would stay in their hands.
+#[test]
+fn backup_writes_nowhere_that_others_chose() {
+    let daemon = Daemon::start();
+    let (file, partial, precious) = (daemon.path("backup"), daemon.path("backup.partial"), daemon.path("precious"));
+    fs::write(&precious, "precious").unwrap();
+    std::os::unix::fs::symlink(&precious, &partial).unwrap();
+    let (code, _, said) = backup(&daemon, &file);
+    assert!(code == Some(73) && said.contains("not a file of our own"), "{code:?}: {said}");
+    fs::remove_file(&partial).unwrap();
+    fs::hard_link(&precious, &partial).unwrap();
+    assert_eq!(backup(&daemon, &file).0, Some(73), "nor a second name of a file");
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    fs::remove_file(&partial).unwrap();
+    let open = daemon.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, _, said) = backup(&daemon, &open.join("backup"));
+    assert!(code == Some(73) && said.contains("written by others"), "{code:?}: {said}");
+    assert_eq!(fs::read_dir(&open).unwrap().count(), 0);
+}
