@@ -494,6 +494,10 @@ impl Kms {
     }
 
     /// The Region in which keys are made.
+    pub const fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
     pub const fn region(&self) -> &Region {
         &self.region
     }

@@ -3,6 +3,7 @@
 //! | file | has |
 //! |---|---|
 //! | evidence | what a document or a key's tags claim |
+//! | from_file | a backup: put in place, held against MongoDB, proven by KMS |
 //! | prove | what KMS says of a claim: proven, or in quarantine |
 //! | progress, report | what a person sees |
 //!
@@ -11,6 +12,7 @@
 //! stopped. It must never change a key in KMS, and never lift the freeze that it begins with.
 
 mod evidence;
+mod from_file;
 mod progress;
 mod prove;
 mod report;
@@ -26,13 +28,16 @@ use crate::background::wallets_in_mongo::{MongoError, WalletDocument, WalletsInM
 use crate::chains::networks::Networks;
 use crate::clock::Clock;
 use crate::config::{ReadError, SyncConfig, check_directory};
-use crate::ids::WalletId;
+use crate::ids::{KeyArn, WalletId};
 use crate::kms::{Kms, KmsError, TaggedKey, WALLET_ID_TAG};
 use crate::outcome::Failure;
+use crate::store::restore::StateChange;
 use crate::store::restore::{
-    BeginError, FileRestoreError, Finding, FindingKind, Present, RestoreReport, RestoredPage, Run, Source, put_in_place,
+    BeginError, FileRestoreError, Finding, FindingKind, Present, RestoreReport, RestoredPage, Run, Source,
 };
+use crate::store::wallets::Wallet;
 use crate::store::{Store, StoreError};
+use crate::wallets::lifecycle::Status;
 
 pub use self::progress::Progress;
 pub use self::report::text;
@@ -87,6 +92,11 @@ pub enum RestoreError {
     /// Of the first wallets, not one could be looked at.
     #[error("{0}; it was so for each of the first {1} wallets, so nothing of them is restored")]
     Denied(String, usize),
+    #[error(
+        "the tagging API lists no key of deployment {deployment} in {region}, so nothing can be restored: are [keys] deployment, [kms] region \
+         and the AWS account as they were?"
+    )]
+    NoKeys { deployment: String, region: String },
     #[error("a part of the restore failed: {0}")]
     Defect(String),
 }
@@ -101,7 +111,7 @@ impl std::convert::From<KmsError> for RestoreError {
 pub async fn restore(parts: Parts, from: From, progress: &Progress) -> Result<RestoreReport, RestoreError> {
     check_directory(parts.store.parent().unwrap_or(Path::new("/")))?;
     match from {
-        From::File(file) => from_file(parts, file, progress).await,
+        From::File(file) => from_file::from_file(parts, file, progress).await,
         From::Mongodb => from_mongodb(parts, progress).await,
         From::Kms => from_kms(parts, progress).await,
     }
@@ -130,6 +140,7 @@ async fn from_mongodb(parts: Parts, progress: &Progress) -> Result<RestoreReport
     let (store, run) = begin(&parts, Source::Mongodb).await?;
     let total = mongodb.count().await?;
     let keys = list_keys(&parts.kms, progress).await?;
+    let of_wallets = keys_of_wallets(&keys);
     let mut proving = Proving::new(parts, store, run, &keys, progress);
     progress.phase("wallets", Some(total));
     let (mut after, mut done) = (proving.run.cursor.clone(), 0_u64);
@@ -148,7 +159,10 @@ async fn from_mongodb(parts: Parts, progress: &Progress) -> Result<RestoreReport
         let mut claims = Vec::new();
         for document in one_a_wallet(documents, &mut restored.findings) {
             match Claim::of_document(&proving.prover.networks, &document) {
-                Ok(claim) => claims.push(claim.with_tags(tags.get(document.kms_key_id.as_str()).copied())),
+                Ok(claim) => {
+                    let of_the_wallet = of_wallets.get(&claim.wallet.wallet_id).map_or(&[][..], Vec::as_slice);
+                    claims.push(claim.with_tags(tags.get(document.kms_key_id.as_str()).copied(), of_the_wallet));
+                }
                 Err(reason) => restored.findings.push(skipped(document.provider_id, reason)),
             }
         }
@@ -221,7 +235,11 @@ async fn from_kms(parts: Parts, progress: &Progress) -> Result<RestoreReport, Re
     let mut single = Vec::new();
     for (id, mut claiming) in claims {
         match (claiming.pop(), claiming.len()) {
-            (Some(claim), 0) => single.push(documents.complete(claim, proving.prover.now())),
+            (Some(claim), 0) => {
+                let (claim, finding) = documents.complete(claim, proving.prover.now());
+                first.findings.extend(finding);
+                single.push(claim);
+            }
             (last, _) => {
                 // Somebody planted one, or a CreateKey was repeated. Nothing here can tell which is the wallet's.
                 for claim in claiming.into_iter().chain(last) {
@@ -248,97 +266,6 @@ async fn from_kms(parts: Parts, progress: &Progress) -> Result<RestoreReport, Re
     Ok(RestoreReport { notes, ..report })
 }
 
-async fn from_file(parts: Parts, file: PathBuf, progress: &Progress) -> Result<RestoreReport, RestoreError> {
-    progress.phase("pages of the backup", None);
-    let (place, by, now, shown) = (parts.store.clone(), parts.by.clone(), parts.clock.now(), progress.clone());
-    let copying = tokio::task::spawn_blocking(move || put_in_place(&file, &place, &by, now, |done, of| shown.at_of(done, of)));
-    let in_place = copying.await.map_err(|error| RestoreError::Defect(error.to_string()))??;
-    let (store, run) = begin(&parts, Source::File).await?;
-    let mut notes = Vec::new();
-    if let Some(first) = in_place.first_bad_record {
-        notes.push(format!("the backup's audit chain is broken at record {first}: somebody changed it, or its disk did"));
-    }
-    if let Some(sync) = &parts.sync
-        && let Err(error) = compare_with_mongodb(&store, &run, sync, progress).await
-    {
-        let CompareError::Mongodb(error) = error else { return Err(error.into()) };
-        let version = parts.clock.now().unix_millis() / 1000;
-        store.raise_all_versions(&run, version).await?;
-        notes.push(format!(
-            "MongoDB could not be asked ({error}): versions go on at {version}, above any that it can have, and wallets that it has and the \
-             backup lacks are not listed. `kmsignd restore --from mongodb` into this store, while it is frozen, adds them"
-        ));
-    }
-    let report = store.finish_restore(&run).await?;
-    Ok(RestoreReport { notes, resumed: !in_place.fresh, ..report })
-}
-
-#[derive(Debug, thiserror::Error)]
-enum CompareError {
-    #[error(transparent)]
-    Mongodb(#[from] MongoError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl std::convert::From<CompareError> for RestoreError {
-    fn from(error: CompareError) -> Self {
-        match error {
-            CompareError::Mongodb(error) => Self::Mongodb(error),
-            CompareError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-/// Takes versions above MongoDB's, and lists the wallets that only MongoDB has.
-async fn compare_with_mongodb(store: &Store, run: &Run, sync: &SyncConfig, progress: &Progress) -> Result<(), CompareError> {
-    let mongodb = WalletsInMongo::open(sync).await?;
-    progress.phase("documents", Some(mongodb.count().await?));
-    let (mut after, mut done) = (None::<String>, 0_u64);
-    loop {
-        let page = mongodb.page(after.as_deref(), PAGE).await?;
-        done = done.saturating_add(u64::try_from(page.documents.len()).unwrap_or_default());
-        let mut compared = RestoredPage::default();
-        for document in page.documents {
-            let document = match document {
-                Ok(document) => document,
-                Err(malformed) => {
-                    compared.findings.push(skipped(malformed.id, malformed.problem));
-                    continue;
-                }
-            };
-            let Ok(id) = document.provider_id.parse::<WalletId>() else {
-                compared.findings.push(skipped(document.provider_id, "its providerId is no wallet id".to_owned()));
-                continue;
-            };
-            match store.present(id)? {
-                Present::Sound(wallet) => compared.raised.extend(raised(wallet.version, document.version).map(|to| (id, to))),
-                Present::Quarantined => {}
-                Present::Absent => compared.findings.push(Finding {
-                    kind: FindingKind::Missing,
-                    subject: document.provider_id,
-                    kms_key_id: Some(document.kms_key_id),
-                    reason: "MongoDB has it and the backup has not; `kmsignd restore --from mongodb` into this store, while it is frozen, \
-                             adds it"
-                        .to_owned(),
-                }),
-            }
-        }
-        store.restore_page(run, compared).await?;
-        progress.at(done);
-        if page.last.is_none() {
-            return Ok(());
-        }
-        after = page.last;
-    }
-}
-
-/// The version to go on with, if MongoDB's is not below ours.
-fn raised(ours: u64, mongodb: Option<i64>) -> Option<u64> {
-    let theirs = u64::try_from(mongodb?).ok()?;
-    (theirs >= ours).then(|| theirs.saturating_add(1))
-}
-
 impl<'a> Proving<'a> {
     fn new(parts: Parts, store: Store, run: Run, keys: &[TaggedKey], progress: &'a Progress) -> Self {
         // The tagging API lists keys of our own account alone.
@@ -353,15 +280,13 @@ impl<'a> Proving<'a> {
         for claim in claims {
             match self.store.present(claim.wallet.wallet_id)? {
                 Present::Absent | Present::Quarantined => unknown.push(claim),
-                Present::Sound(wallet) => {
-                    let version = i64::try_from(claim.wallet.version).ok().filter(|_| claim.is_documented);
-                    page.raised.extend(raised(wallet.version, version).map(|to| (wallet.wallet_id, to)));
-                }
+                Present::Sound(wallet) => hold_against(&wallet, &claim, &mut page),
             }
         }
         for Judgement { claim, verdict } in self.judge(unknown).await? {
             let subject = claim.wallet.wallet_id.to_string();
             let kms_key_id = Some(claim.arn.to_string());
+            page.findings.extend(rivals(&claim));
             let finding = |kind, reason| Finding { kind, subject, kms_key_id, reason };
             match verdict {
                 Verdict::Proven { wallet, changed } => {
@@ -418,19 +343,24 @@ enum Documents {
 impl Documents {
     /// Adds to what a key's tags say: the version to go on with; and where a document names the same key, what KMS does not show of
     /// a key that is switched off, and that it was switched off.
-    fn complete(&self, mut claim: Claim, now_millis: u64) -> Claim {
+    fn complete(&self, mut claim: Claim, now_millis: u64) -> (Claim, Option<Finding>) {
         match self {
             Self::NotKept => {}
             Self::Unknown => claim.wallet.version = now_millis / 1000,
             Self::Known(documents) => {
-                let Some(document) = documents.get(&claim.wallet.wallet_id.to_string()) else { return claim };
+                let id = claim.wallet.wallet_id.to_string();
+                let Some(document) = documents.get(&id) else {
+                    let reason = "KMS has its key, and MongoDB has no document of it: it had not got there yet, or somebody who may tag keys \
+                                  made it up. It came back by its tags alone";
+                    // A collection that has nothing can't miss anything.
+                    let finding = (!documents.is_empty()).then(|| missing(id, claim.arn.to_string(), reason));
+                    return (claim, finding);
+                };
                 claim.wallet.version = u64::try_from(document.version.unwrap_or(0)).unwrap_or(0).saturating_add(1);
-                if document.kms_key_id == claim.arn.as_str() {
-                    claim.add_document(document);
-                }
+                claim.add_document(document);
             }
         }
-        claim
+        (claim, None)
     }
 }
 
@@ -463,6 +393,10 @@ async fn list_keys(kms: &Kms, progress: &Progress) -> Result<Vec<TaggedKey>, Res
         keys.extend(listed.keys);
         progress.at(u64::try_from(keys.len()).unwrap_or_default());
         page = listed.next;
+        if page.is_none() && keys.is_empty() {
+            // Another account's or Region's credentials show no error, only nothing.
+            return Err(RestoreError::NoKeys { deployment: kms.deployment().to_string(), region: kms.region().to_string() });
+        }
         if page.is_none() {
             return Ok(keys);
         }
@@ -486,6 +420,61 @@ fn one_a_wallet(documents: Vec<WalletDocument>, findings: &mut Vec<Finding>) -> 
     newest.into_values().collect()
 }
 
+/// Which keys carry each wallet's tag.
+fn keys_of_wallets(keys: &[TaggedKey]) -> HashMap<WalletId, Vec<KeyArn>> {
+    let mut of: HashMap<WalletId, Vec<KeyArn>> = HashMap::new();
+    for key in keys {
+        if let Some(Ok(id)) = key.tags.get(WALLET_ID_TAG).map(|id| id.parse()) {
+            of.entry(id).or_default().push(key.arn.clone());
+        }
+    }
+    of
+}
+
+/// Holds what a document or a key's tags claim against the wallet that is in the store already. Whatever it is, the wallet keeps its
+/// key; what it says of versions and of a stricter state holds only if it is about the same key.
+fn hold_against(wallet: &Wallet, claim: &Claim, page: &mut RestoredPage) {
+    let id = wallet.wallet_id;
+    if let Some(reason) = evidence::contradiction(wallet, claim) {
+        let reason = format!("{reason}; the wallet stays as it is in the store");
+        page.findings.push(Finding { kms_key_id: Some(claim.arn.to_string()), ..skipped(id.to_string(), reason) });
+        return;
+    }
+    page.findings.extend(rivals(claim));
+    if !claim.is_documented {
+        return;
+    }
+    let claimed = claim.wallet.status;
+    if wallet.status == Status::Created
+        && matches!(claimed, Status::Disabled | Status::PendingDeletion | Status::Deleted)
+        && claim.wallet.version >= wallet.version
+    {
+        let reason =
+            format!("it is CREATED in the store, and its document, which is no older, says {claimed}; so it is DISABLED");
+        let kms_key_id = Some(claim.arn.to_string());
+        page.findings.push(Finding { kind: FindingKind::Changed, subject: id.to_string(), kms_key_id, reason });
+        page.changes.push(StateChange { wallet_id: id, status: Status::Disabled, deletion_date: None, disable_in_kms: true });
+    }
+    page.raised.extend((claim.wallet.version >= wallet.version).then(|| (id, claim.wallet.version.saturating_add(1))));
+}
+
+/// Other keys with a wallet's tag: a CreateKey that was repeated made them, or somebody who wants to be taken for the wallet.
+fn rivals(claim: &Claim) -> impl Iterator<Item = Finding> {
+    claim.rivals.iter().map(|rival| {
+        let subject = format!("{} {}", claim.wallet.wallet_id, rival.key_id());
+        let reason =
+            format!("this key carries the tag of wallet {}, whose key is {}", claim.wallet.wallet_id, claim.arn.key_id());
+        missing(subject, rival.to_string(), &reason)
+    })
+}
+
 fn skipped(subject: String, reason: String) -> Finding {
-    Finding { kind: FindingKind::Skipped, subject, kms_key_id: None, reason }
+    // Some subjects are others' writing, of any length.
+    const SHOWN: usize = 200;
+    let short = |text: String| if text.len() > SHOWN { text.chars().take(SHOWN).collect() } else { text };
+    Finding { kind: FindingKind::Skipped, subject: short(subject), kms_key_id: None, reason: short(reason) }
+}
+
+fn missing(subject: String, kms_key_id: String, reason: &str) -> Finding {
+    Finding { kind: FindingKind::Missing, subject, kms_key_id: Some(kms_key_id), reason: reason.to_owned() }
 }

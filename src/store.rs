@@ -24,6 +24,7 @@ mod outbox;
 mod pending_keys;
 mod requests;
 mod restore_file;
+mod restored_wallets;
 mod trust;
 
 use std::path::{Path, PathBuf};

@@ -158,6 +158,7 @@ fn code_of_restore(error: &RestoreError) -> u8 {
         | RestoreError::Mongodb(_)
         | RestoreError::Kms(_)
         | RestoreError::Denied(..)
+        | RestoreError::NoKeys { .. }
         | RestoreError::Defect(_) => EX_UNAVAILABLE,
     }
 }

@@ -22,6 +22,10 @@ pub struct Claim {
     pub tags: Option<BTreeMap<String, String>>,
     /// Status, label and version are a document's.
     pub is_documented: bool,
+    /// Other keys that carry the tag of this wallet.
+    pub rivals: Vec<KeyArn>,
+    /// What the key's tags and the wallet's document do not agree on: then nothing proves whose it is.
+    pub contradiction: Option<String>,
 }
 
 impl Claim {
@@ -63,6 +67,8 @@ impl Claim {
             arn,
             tags: None,
             is_documented: true,
+            rivals: Vec::new(),
+            contradiction: None,
         };
         Ok(claim)
     }
@@ -86,16 +92,34 @@ impl Claim {
             address_type: address_type(&network, tag("kmsignd:address-type").ok(), None)?,
             ..blank(wallet_id, &network, &key.arn, created_at, tag("kmsignd:user-id")?)?
         };
-        Ok(Self { wallet, arn: key.arn, tags: Some(key.tags), is_documented: false })
+        let (rivals, contradiction) = (Vec::new(), None);
+        Ok(Self { wallet, arn: key.arn, tags: Some(key.tags), is_documented: false, rivals, contradiction })
     }
 
-    /// Adds the tags that the tagging API shows of the claimed key.
-    pub fn with_tags(self, tags: Option<&BTreeMap<String, String>>) -> Self {
-        Self { tags: tags.cloned(), ..self }
+    /// Adds the tags that the tagging API shows of the claimed key, and the other keys that it shows with the wallet's tag.
+    pub fn with_tags(self, tags: Option<&BTreeMap<String, String>>, of_the_wallet: &[KeyArn]) -> Self {
+        let rivals = of_the_wallet.iter().filter(|arn| **arn != self.arn).cloned().collect();
+        Self { tags: tags.cloned(), rivals, ..self }
     }
 
-    /// Takes from a document what KMS does not show of a key that is switched off, and a status that is stricter.
+    /// Takes from a document what KMS does not show of a key that is switched off, and a status that is stricter. A document that
+    /// says another key or owner than the tags is a contradiction: either may have been changed by somebody.
     pub fn add_document(&mut self, document: &WalletDocument) {
+        let wallet = &self.wallet;
+        let pairs = [
+            ("kmsKeyId", document.kms_key_id.as_str(), self.arn.as_str()),
+            ("userId", &document.user_id, wallet.user_id.as_str()),
+            ("asset", &document.asset, &wallet.ticker),
+            ("network", &document.network, &wallet.network),
+        ];
+        if let Some((name, document, tags)) = pairs.into_iter().find(|(_, document, tags)| document != tags) {
+            self.contradiction = Some(format!(
+                "its document in MongoDB says {name} {}, and the key's tags say {tags}; find out which one was changed, and restore from \
+                 MongoDB if that is the tags",
+                short(document)
+            ));
+            return;
+        }
         if let Ok(status @ (Status::Disabled | Status::PendingDeletion | Status::Deleted)) = document.status.parse() {
             self.wallet.status = status;
         }
@@ -104,6 +128,24 @@ impl Claim {
         let key = bytes.and_then(|bytes| PublicKey::from_bytes(self.wallet.key_spec, &bytes).ok());
         self.wallet.public_key = key.map(PinnedKey::from);
     }
+}
+
+/// A text of somebody else's, for a sentence.
+fn short(text: &str) -> String {
+    let start: String = text.chars().take(80).collect();
+    format!("{start:?}")
+}
+
+/// What a document and the wallet that is in the store already do not agree on.
+pub fn contradiction(wallet: &Wallet, claim: &Claim) -> Option<String> {
+    let claimed = &claim.wallet;
+    let differ = |name: &str, there: bool| (!there).then(|| format!("its document says another {name} than the store"));
+    let same = |ours: Option<&str>, theirs: Option<&str>| ours.is_none() || theirs.is_none() || ours == theirs;
+    differ("userId", wallet.user_id == claimed.user_id)
+        .or_else(|| differ("asset", wallet.asset == claimed.asset))
+        .or_else(|| differ("network", wallet.network == claimed.network))
+        .or_else(|| differ("kmsKeyId", wallet.kms_key_id.as_ref().is_none_or(|key| *key == claim.arn)))
+        .or_else(|| differ("address", same(wallet.address.as_deref(), claimed.address.as_deref())))
 }
 
 /// A wallet of which nothing more is known.

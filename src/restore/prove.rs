@@ -74,14 +74,27 @@ pub enum Verdict {
     /// As it was. `changed`: in what KMS is stricter than the document, or the other way round.
     Proven { wallet: Box<RestoredWallet>, changed: Option<String> },
     /// Not proven. `wallet` is its row, if there can be one.
-    Quarantined { wallet: Option<Box<RestoredWallet>>, reason: String, denied: bool },
+    Quarantined { wallet: Option<Box<RestoredWallet>>, reason: String, why: Why },
+}
+
+/// What kind of reason it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// What was claimed is not so.
+    Refuted,
+    /// KMS knows no such key.
+    Gone,
+    /// KMS does not show what would prove it, or the claim can't be judged as things are configured.
+    NotShown,
+    /// AWS did not let us look.
+    Denied,
 }
 
 impl Verdict {
     /// Why AWS did not even let us look.
     pub fn denied(&self) -> Option<&str> {
         match self {
-            Self::Quarantined { reason, denied: true, .. } => Some(reason),
+            Self::Quarantined { reason, why: Why::Denied, .. } => Some(reason),
             Self::Quarantined { .. } | Self::Proven { .. } => None,
         }
     }
@@ -123,8 +136,18 @@ impl Prover {
         if arn.region() != self.kms.region().as_str() {
             return Ok(unseen(format!("its key is in Region {}, and the daemon's is {}", arn.region(), self.kms.region())));
         }
-        if let Some(account) = self.account.as_deref().filter(|account| *account != arn.account()) {
-            return Ok(unseen(format!("its key is in account {}, and ours is {account}", arn.account())));
+        match self.account.as_deref() {
+            Some(account) if account == arn.account() => {}
+            Some(account) => return Ok(unseen(format!("its key is in account {}, and ours is {account}", arn.account()))),
+            // A key of any account can be tagged as ours.
+            None => {
+                let reason = "the tagging API lists no key of this deployment, so nobody can say whether its account is ours; is [keys] \
+                              deployment as it was?";
+                return Ok(unseen(reason.to_owned()));
+            }
+        }
+        if let Some(reason) = &claim.contradiction {
+            return Ok(quarantined(None, reason.clone()));
         }
         let (description, tags) = match self.look_at(claim).await {
             Ok(seen) => seen,
@@ -156,7 +179,7 @@ impl Prover {
                     }
                     row
                 });
-                Ok(quarantined(row, reason))
+                Ok(of_kind(Why::NotShown, row, reason))
             }
             Err(error) => self.not_seen(claim, error, now),
         }
@@ -175,13 +198,19 @@ impl Prover {
     fn not_seen(&self, claim: &Claim, error: KmsError, now: Timestamp) -> Result<Verdict, KmsError> {
         match &error.cause {
             AttemptError::NotFound if claim.wallet.status == Status::Deleted => {
+                if let Some(other) = claim.rivals.first() {
+                    let reason =
+                        format!("its document says that it is DELETED, and the key {} has this wallet's tag", other.key_id());
+                    return Ok(quarantined(self.as_claimed(claim, now), reason));
+                }
                 Ok(match self.derive(claim, claimed_key(claim), now) {
-                    // Nothing can sign with it any more, so there is nothing to prove but that the document agrees with itself.
-                    Some((wallet, forms)) if wallet.address == claim.wallet.address => proven(
+                    // Nothing can sign with it any more, so there is nothing to prove but that the document agrees with itself. Nobody
+                    // may take its address for ours, which anybody could have written.
+                    Some((wallet, _)) if wallet.address == claim.wallet.address => proven(
                         claim,
                         RestoredWallet {
                             wallet: Wallet { status: Status::Deleted, ..wallet },
-                            forms,
+                            forms: Vec::new(),
                             quarantine: None,
                             disable_in_kms: false,
                         },
@@ -190,10 +219,12 @@ impl Prover {
                     _ => quarantined(None, "it is DELETED, and its document does not agree with itself".to_owned()),
                 })
             }
-            AttemptError::NotFound => Ok(quarantined(self.as_claimed(claim, now), "KMS knows no such key (any more)".to_owned())),
+            AttemptError::NotFound => {
+                Ok(of_kind(Why::Gone, self.as_claimed(claim, now), "KMS knows no such key (any more)".to_owned()))
+            }
             AttemptError::Denied => {
                 let reason = error.into_failure().to_string();
-                Ok(Verdict::Quarantined { wallet: self.row(claim, now, &reason), reason, denied: true })
+                Ok(of_kind(Why::Denied, self.as_claimed(claim, now), reason))
             }
             AttemptError::Refused { code } => {
                 let reason = format!("KMS refuses {} of its key ({code})", error.operation.name());
@@ -222,7 +253,8 @@ impl Prover {
         }
         let claimed = claim.wallet.status;
         let Some((status, disable_in_kms)) = state_of(claimed, &description.key_state) else {
-            return quarantined(true_row(), format!("its document says {claimed}, and its key is {}", description.key_state));
+            let reason = format!("it is {claimed}, and its key is {}", description.key_state);
+            return of_kind(Why::NotShown, true_row(), reason);
         };
         let changed = (status != claimed).then(|| {
             let again = if claimed == Status::PendingDeletion { "; no deletion is asked for by itself, ask again" } else { "" };
@@ -242,11 +274,6 @@ impl Prover {
     fn as_claimed(&self, claim: &Claim, now: Timestamp) -> Option<RestoredWallet> {
         let (wallet, _) = self.derive(claim, claimed_key(claim), now)?;
         (wallet.address == claim.wallet.address).then(|| in_quarantine(wallet))
-    }
-
-    fn row(&self, claim: &Claim, now: Timestamp, reason: &str) -> Option<Box<RestoredWallet>> {
-        let row = self.as_claimed(claim, now)?;
-        Some(Box::new(RestoredWallet { quarantine: Some(reason.to_owned()), ..row }))
     }
 }
 
@@ -275,8 +302,12 @@ fn in_quarantine(wallet: Wallet) -> RestoredWallet {
 }
 
 fn quarantined(row: Option<RestoredWallet>, reason: String) -> Verdict {
+    of_kind(Why::Refuted, row, reason)
+}
+
+fn of_kind(why: Why, row: Option<RestoredWallet>, reason: String) -> Verdict {
     let wallet = row.map(|row| Box::new(RestoredWallet { quarantine: Some(reason.clone()), ..row }));
-    Verdict::Quarantined { wallet, reason, denied: false }
+    Verdict::Quarantined { wallet, reason, why }
 }
 
 /// A version of its own only where MongoDB is to be told something.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::store::restore::{Finding, RestoreReport};
+use crate::store::restore::{Finding, RestoreReport, Source};
 
 /// The report as text, every finding with its reason.
 pub fn text(report: &RestoreReport) -> String {
@@ -12,7 +12,10 @@ pub fn text(report: &RestoreReport) -> String {
         let _ = writeln!(text, "{words}");
     };
     let again = if report.resumed { ", in more than one go" } else { "" };
-    line(format!("restored from {}: {} wallets put in{again}", report.source.as_str(), report.restored));
+    line(match report.source {
+        Source::File => format!("restored from a backup{again}; its wallets are now"),
+        source => format!("restored from {}: {} wallets put in{again}; all wallets are now", source.as_str(), report.restored),
+    });
     for (status, count) in &report.wallets {
         line(format!("  {status:<17} {count}"));
     }

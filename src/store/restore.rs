@@ -2,7 +2,7 @@
 //!
 //! What stops double spending is not in MongoDB or KMS, so nothing of a restored store signs before a person has lifted its
 //! freeze: freeze and first record are on disk before the first wallet. It must never change a store that is in use, nor a wallet
-//! that is there already, but for its version and its quarantine.
+//! that is there already, but for its version, its quarantine, and a state that is stricter.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::commits::append_daemon;
+use super::restored_wallets::{Put, change, put_in_one, quarantine, raise};
 use super::writer::WriteTransaction;
-use super::{OpenError, Store, StoreError, freezes, key_drives, open, outbox, wallets};
+use super::{OpenError, Store, StoreError, freezes, open, wallets};
 use crate::audit::record::Facts;
 use crate::chains::{Address, AddressType};
 use crate::clock::{Clock, Timestamp};
@@ -21,6 +22,7 @@ use crate::store::wallets::Wallet;
 use crate::wallets::lifecycle::Status;
 
 pub use super::restore_file::{FileRestoreError, put_in_place};
+pub use super::restored_wallets::{StateChange, StoredWallets};
 
 /// Where wallets come back from. The words stand in the SQL too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -123,6 +125,10 @@ pub struct Finding {
 pub struct RestoredPage {
     pub wallets: Vec<RestoredWallet>,
     pub findings: Vec<Finding>,
+    /// Wallets in the store that a stricter state of document or key holds for.
+    pub changes: Vec<StateChange>,
+    /// Wallets in the store that KMS does not bear out, with the reason.
+    pub refuted: Vec<(WalletId, String)>,
     /// Wallets whose version must be at least this, to be above MongoDB's.
     pub raised: Vec<(WalletId, u64)>,
     /// The last wallet id that was gone through.
@@ -357,12 +363,12 @@ fn is_in_use(connection: &Connection) -> Result<bool, StoreError> {
     Ok(!has("restores")? || freeze_of_a_restore(connection)?.is_none())
 }
 
-fn is_quarantined(connection: &Connection, id: WalletId) -> Result<bool, StoreError> {
+pub(super) fn is_quarantined(connection: &Connection, id: WalletId) -> Result<bool, StoreError> {
     Ok(wallets::quarantine(connection, id)?.is_some())
 }
 
 fn put_in(transaction: &mut WriteTransaction<'_>, run: i64, page: RestoredPage, now: Timestamp) -> Result<(), StoreError> {
-    let RestoredPage { wallets, mut findings, raised, cursor } = page;
+    let RestoredPage { wallets, mut findings, changes, refuted, raised, cursor } = page;
     let (mut restored, mut higher): (u64, u64) = (0, 0);
     for wallet in wallets {
         match put_in_one(transaction, wallet, now)? {
@@ -370,6 +376,12 @@ fn put_in(transaction: &mut WriteTransaction<'_>, run: i64, page: RestoredPage, 
             Put::AlreadyThere | Put::InQuarantine => {}
             Put::Refused(finding) => findings.push(finding),
         }
+    }
+    for one in changes {
+        change(transaction, one, now)?;
+    }
+    for (id, reason) in refuted {
+        quarantine(transaction, id, &reason, now)?;
     }
     for (id, version) in raised {
         higher = higher.saturating_add(u64::from(raise(transaction, id, version, now)?));
@@ -401,70 +413,6 @@ fn put_in(transaction: &mut WriteTransaction<'_>, run: i64, page: RestoredPage, 
         append_daemon(transaction, now, Facts { detail: Some(detail), ..Facts::default() }, &[])?;
     }
     Ok(())
-}
-
-enum Put {
-    In,
-    InQuarantine,
-    AlreadyThere,
-    Refused(Finding),
-}
-
-fn put_in_one(transaction: &mut WriteTransaction<'_>, restored: RestoredWallet, now: Timestamp) -> Result<Put, StoreError> {
-    let RestoredWallet { wallet, forms, quarantine, disable_in_kms } = restored;
-    let (connection, id) = (transaction.connection, wallet.wallet_id);
-    if wallets::find(connection, id)?.is_some() {
-        if !is_quarantined(connection, id)? {
-            return Ok(Put::AlreadyThere);
-        }
-        // Judged anew on what is known now. Nothing was done with it in between: it could not sign, and nothing enables it.
-        take_out(connection, id)?;
-    }
-    let key = wallet.kms_key_id.as_ref().map(ToString::to_string);
-    let holder: Option<String> = connection
-        .prepare_cached("SELECT wallet_id FROM wallets WHERE kms_key_id = ?1")?
-        .query_row([&key], |row| row.get(0))
-        .optional()?;
-    if let Some(holder) = holder {
-        let reason = format!("its key is wallet {holder}'s already");
-        return Ok(Put::Refused(Finding { kind: FindingKind::Quarantined, subject: id.to_string(), kms_key_id: key, reason }));
-    }
-    transaction.changed_wallets.push(id);
-    wallets::insert(connection, &wallet)?;
-    wallets::insert_forms(connection, &wallet, &forms)?;
-    if let Some(reason) = &quarantine {
-        connection.prepare_cached("INSERT INTO quarantine (wallet_id, reason, since) VALUES (?1, ?2, ?3)")?.execute((
-            id.to_string(),
-            reason,
-            now.unix_millis(),
-        ))?;
-        // Its document stays as it is: it is the evidence.
-        return Ok(Put::InQuarantine);
-    }
-    if disable_in_kms {
-        key_drives::ask(connection, &wallet, None)?;
-    }
-    outbox::note(connection, id, now)?;
-    Ok(Put::In)
-}
-
-fn take_out(connection: &Connection, id: WalletId) -> Result<(), StoreError> {
-    for table in ["quarantine", "addresses", "outbox", "key_drives", "drift", "wallets"] {
-        connection.prepare_cached(&format!("DELETE FROM {table} WHERE wallet_id = ?1"))?.execute([id.to_string()])?;
-    }
-    Ok(())
-}
-
-fn raise(transaction: &mut WriteTransaction<'_>, id: WalletId, version: u64, now: Timestamp) -> Result<bool, StoreError> {
-    transaction.changed_wallets.push(id);
-    let raised = transaction
-        .connection
-        .prepare_cached("UPDATE wallets SET version = ?2, updated_at = ?3 WHERE wallet_id = ?1 AND version < ?2")?
-        .execute((id.to_string(), version, now.unix_millis()))?;
-    if raised == 1 {
-        outbox::note(transaction.connection, id, now)?;
-    }
-    Ok(raised == 1)
 }
 
 fn report(connection: &Connection, run: &Run, now: Timestamp) -> Result<RestoreReport, StoreError> {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use aws_sdk_kms::types::KeySpec;
-use kmsignd::emulator::Operation;
+use kmsignd::emulator::{Fault, Operation, Script};
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::{Value, json};
 
@@ -292,15 +292,19 @@ fn of_mongodb_and_kms_the_stricter_state_holds_and_no_key_is_scheduled_for_delet
     let Some(mongodb) = Mongodb::for_test("of_mongodb_and_kms_the_stricter_state_holds") else { return };
     let mut daemon = Daemon::start();
     let wallet = |daemon: &Daemon| daemon.wallet("BTC");
-    let (disabled, deleting, deleted) = (wallet(&daemon), wallet(&daemon), wallet(&daemon));
+    let (disabled, deleting, mut deleted) = (wallet(&daemon), wallet(&daemon), wallet(&daemon));
+    deleted["walletId"] = json!(kmsignd::ids::WalletId::new(1_768_473_000_000).to_string());
     let gone = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     mongodb.insert(with(document(&disabled), doc! { "status": "DISABLED" }));
     mongodb.insert(with(document(&deleting), doc! { "status": "PENDING_DELETION" }));
     mongodb.insert(with(document(&deleted), doc! { "status": "DELETED", "kmsKeyId": gone }));
     daemon.stop();
     daemon.lose_store();
-    let report = mongodb.restored(&daemon, "mongodb", 0);
+    // The key of the third one belongs to a wallet that MongoDB does not know.
+    let report = mongodb.restored(&daemon, "mongodb", INCOMPLETE);
     assert_eq!(report["wallets"], json!({ "DELETED": 1, "DISABLED": 2 }), "{report}");
+    let of_deleted = format!("SELECT count(*) FROM addresses WHERE wallet_id = '{}'", deleted["walletId"].as_str().unwrap());
+    assert_eq!(daemon.query(&of_deleted), "0", "nobody proved that its address was ours");
     assert_eq!(report["quarantined"], json!([]));
     let changed = reasons(&report, "changed");
     assert!(changed[deleting["walletId"].as_str().unwrap()].contains("ask again"), "{changed:?}");
@@ -381,4 +385,146 @@ fn restore_from_kms_goes_on_above_the_versions_in_mongodb_and_knows_what_kms_doe
     daemon.start_again();
     let version = |wallet: &Value| daemon.ok("wallet_get", json!({ "walletId": wallet["walletId"] }))["version"].clone();
     assert_eq!((version(&known), version(&unknown)), (json!(8), json!(1)));
+}
+
+#[test]
+fn document_in_mongodb_that_calls_a_wallet_deleted_does_not_lose_it() {
+    let Some(mongodb) = Mongodb::for_test("a document that calls a wallet deleted") else { return };
+    let mut daemon = Daemon::start();
+    let (wallet, other) = (daemon.wallet("BTC"), daemon.wallet("BTC"));
+    let id = wallet["walletId"].as_str().unwrap();
+    let gone = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    mongodb.insert(with(
+        document(&wallet),
+        doc! {
+            "status": "DELETED", "kmsKeyId": gone,
+            "address": other["address"].as_str().unwrap(), "publicKey": other["publicKey"].as_str().unwrap(),
+        },
+    ));
+    daemon.stop();
+    daemon.lose_store();
+    let report = mongodb.restored(&daemon, "mongodb", INCOMPLETE);
+    assert!(reasons(&report, "quarantined")[id].contains("has this wallet's tag"), "{report}");
+    assert!(reasons(&report, "missing").keys().any(|subject| subject.starts_with(id)), "{report}");
+    // Its tags bring it back, and the document is not overwritten, as nobody can say which of them was changed.
+    let again = mongodb.restored(&daemon, "kms", INCOMPLETE);
+    assert!(reasons(&again, "quarantined")[id].contains("kmsKeyId"), "{again}");
+    assert_eq!(restored(&daemon, "kms", 0)["restored"], 1, "without [sync] the tags alone count");
+}
+
+/// Who may tag keys and can't write to MongoDB must not come by a wallet, nor by another's.
+#[test]
+fn tags_in_kms_that_the_document_in_mongodb_does_not_bear_out_give_nobody_a_wallet() {
+    let Some(mongodb) = Mongodb::for_test("tags that a document does not bear out") else { return };
+    let mut daemon = Daemon::start();
+    let (moved, retagged, good) = (daemon.wallet("ETH"), daemon.wallet("BTC"), daemon.wallet("LTC"));
+    for wallet in [&moved, &retagged, &good] {
+        mongodb.insert(document(wallet));
+    }
+    daemon.stop();
+    daemon.lose_store();
+    let kms = client(daemon.kms_endpoint(), "eu-central-1");
+    let key = |wallet: &Value| wallet["kmsKeyId"].as_str().unwrap().to_owned();
+    daemon.block_on(kms.untag_resource().key_id(key(&moved)).tag_keys("kmsignd:wallet-id").send()).unwrap();
+    plant(&daemon, &moved, KeySpec::EccSecgP256K1, &[]);
+    let tag = Tag::builder().tag_key("kmsignd:user-id").tag_value("mallory").build().unwrap();
+    daemon.block_on(kms.tag_resource().key_id(key(&retagged)).tags(tag).send()).unwrap();
+    let unheard_of = json!(kmsignd::ids::WalletId::new(1_768_473_000_000).to_string());
+    let mut planted = good.clone();
+    planted["walletId"] = unheard_of.clone();
+    plant(&daemon, &planted, KeySpec::EccSecgP256K1, &[]);
+    let report = mongodb.restored(&daemon, "kms", INCOMPLETE);
+    let quarantined = reasons(&report, "quarantined");
+    for (wallet, word) in [(&moved, "kmsKeyId"), (&retagged, "userId")] {
+        assert!(quarantined[wallet["walletId"].as_str().unwrap()].contains(word), "{quarantined:?}");
+    }
+    assert!(reasons(&report, "missing")[unheard_of.as_str().unwrap()].contains("by its tags alone"), "{report}");
+    assert_eq!(report["wallets"], json!({ "CREATED": 2 }), "{report}");
+}
+
+#[test]
+fn huge_version_in_mongodb_stops_no_restore() {
+    let Some(mongodb) = Mongodb::for_test("a huge version") else { return };
+    let mut daemon = Daemon::start();
+    let (wallet, good) = (daemon.wallet("BTC"), daemon.wallet("ETH"));
+    let file = daemon.path("backup");
+    assert_eq!(backup(&daemon, &file).0, Some(0));
+    mongodb.insert(with(document(&wallet), doc! { "version": i64::MAX }));
+    mongodb.insert(document(&good));
+    daemon.stop();
+    for (source, there) in [(file.to_str().unwrap(), 2), ("kms", 2), ("mongodb", 1)] {
+        daemon.lose_store();
+        let report = mongodb.restored(&daemon, source, INCOMPLETE);
+        assert_eq!(report["wallets"], json!({ "CREATED": there }), "{source}: {report}");
+    }
+    let reasons = reasons(&mongodb.restored(&daemon, "mongodb", INCOMPLETE), "skipped");
+    assert!(reasons.values().any(|reason| reason.contains("version is over")), "{reasons:?}");
+}
+
+#[test]
+fn state_in_mongodb_that_is_newer_than_the_backup_and_stricter_holds() {
+    let Some(mongodb) = Mongodb::for_test("a stricter state that is newer than the backup") else { return };
+    let mut daemon = Daemon::start();
+    let (wallet, pending) = (daemon.wallet("BTC"), daemon.wallet("ETH"));
+    let file = daemon.path("backup");
+    assert_eq!(backup(&daemon, &file).0, Some(0));
+    let database = rusqlite::Connection::open(&file).unwrap();
+    // The backup was made while the second one's key was being made.
+    database.execute_batch("PRAGMA foreign_keys = 0").unwrap();
+    let trigger: String =
+        database.query_row("SELECT sql FROM sqlite_schema WHERE name = 'wallets_key_is_pinned'", [], |row| row.get(0)).unwrap();
+    let id = |wallet: &Value| wallet["walletId"].as_str().unwrap().to_owned();
+    database
+        .execute_batch(&format!(
+            "DROP TRIGGER wallets_key_is_pinned;
+             UPDATE wallets SET status = 'PENDING', kms_key_id = NULL, public_key = NULL, address = NULL, version = 1 WHERE wallet_id = '{0}';
+             DELETE FROM addresses WHERE wallet_id = '{0}';
+             DELETE FROM outbox WHERE wallet_id = '{0}';
+             INSERT INTO pending_keys VALUES ('{0}', 1, 1, NULL);
+             {trigger};",
+            id(&pending)
+        ))
+        .unwrap();
+    drop(database);
+    mongodb.insert(with(document(&wallet), doc! { "status": "DISABLED", "version": 3_i64 }));
+    mongodb.insert(document(&pending));
+    daemon.stop();
+    daemon.lose_store();
+    let report = mongodb.restored(&daemon, file.to_str().unwrap(), 0);
+    assert!(reasons(&report, "changed")[&id(&wallet)].contains("so it is DISABLED"), "{report}");
+    assert_eq!(report["wallets"], json!({ "DISABLED": 1, "PENDING": 1 }));
+    let outbox = |id: &str| daemon.query(&format!("SELECT count(*) FROM outbox WHERE wallet_id = '{id}'"));
+    assert_eq!(outbox(&id(&pending)), "0", "a wallet without a key must not take the place of its document");
+    assert_eq!(outbox(&id(&wallet)), "1");
+    let version = |id: &str| daemon.query(&format!("SELECT version FROM wallets WHERE wallet_id = '{id}'"));
+    assert_eq!((version(&id(&wallet)), version(&id(&pending))), ("4".to_owned(), "3".to_owned()));
+    assert_eq!(daemon.query("SELECT group_concat(wanted) FROM key_drives"), "Disabled");
+    daemon.start_again();
+    wait_until("its key is found again", || {
+        daemon.ok("wallet_get", json!({ "walletId": pending["walletId"] }))["status"] == "CREATED"
+    });
+    assert_eq!(daemon.ok("wallet_get", json!({ "walletId": pending["walletId"] }))["address"], pending["address"]);
+}
+
+#[test]
+fn unproven_document_in_mongodb_does_not_keep_a_key_from_its_wallet() {
+    let Some(mongodb) = Mongodb::for_test("an unproven document with another's key") else { return };
+    let mut daemon = Daemon::start();
+    let (good, other) = (daemon.wallet("BTC"), daemon.wallet("ETH"));
+    let planted = kmsignd::ids::WalletId::new(1_768_473_000_000).to_string();
+    mongodb.insert(with(document(&good), doc! { "providerId": &planted }));
+    mongodb.insert(document(&good));
+    mongodb.insert(document(&other));
+    daemon.stop();
+    daemon.lose_store();
+    for _ in 0..2 {
+        daemon.faults().script(Script::next(Operation::DescribeKey, Fault::Deny).on_key(good["kmsKeyId"].as_str().unwrap()));
+    }
+    let report = mongodb.restored(&daemon, "mongodb", INCOMPLETE);
+    assert_eq!(report["wallets"], json!({ "CREATED": 1, "DISABLED": 1 }), "{report}");
+    let report = mongodb.restored(&daemon, "mongodb", INCOMPLETE);
+    assert_eq!(report["wallets"], json!({ "CREATED": 2 }), "{report}");
+    assert_eq!(reasons(&report, "quarantined").keys().collect::<Vec<_>>(), [&planted]);
+    daemon.start_again();
+    assert_eq!(daemon.ok("wallet_get", json!({ "walletId": good["walletId"] })), good);
 }
