@@ -183,7 +183,7 @@ async fn reach(kms: &Kms, drive: &KeyDrive, now: Timestamp, request_ids: &mut Ve
             Err(error) if error.cause == AttemptError::NotFound && is_over(drive, now) => return Reached::Gone,
             Err(error) => return failed(error),
         };
-        let accepted = matches!(made, Some((_, None)));
+        let accepted = made.as_ref().filter(|(_, error)| error.is_none()).map(|(change, _)| *change);
         let change = match toward(drive, &found, accepted) {
             Toward::There => return Reached::There(found.deletion_date),
             Toward::Stuck => return Reached::Failed { why: format!("the key is {} in KMS", found.key_state), kms_answers: true },
@@ -219,15 +219,18 @@ enum Toward {
     Stuck,
 }
 
-/// `accepted`: KMS has taken a change in this try. Without one, a key that KMS says is enabled (or disabled) is enabled (or
-/// disabled) all the same: KMS may still show the state before the change before.
-fn toward(drive: &KeyDrive, found: &KeyDescription, accepted: bool) -> Toward {
+/// `accepted`: the change that KMS has taken last in this try. Without one, a key that KMS says is enabled (or disabled) is
+/// enabled (or disabled) all the same: KMS may still show the state before the change before. A cancelled deletion leaves the key
+/// disabled, whatever KMS shows.
+fn toward(drive: &KeyDrive, found: &KeyDescription, accepted: Option<KeyChange>) -> Toward {
     use KeyState as K;
     let is = |state: KeyState| state.is(&found.key_state);
     match drive.wanted() {
         K::Enabled | K::Disabled if is(K::PendingDeletion) => Toward::Change(KeyChange::CancelDeletion),
-        K::Enabled if is(K::Disabled) || (is(K::Enabled) && !accepted) => Toward::Change(KeyChange::Enable),
-        K::Disabled if is(K::Enabled) || (is(K::Disabled) && !accepted) => Toward::Change(KeyChange::Disable),
+        K::Enabled if is(K::Disabled) || (is(K::Enabled) && accepted != Some(KeyChange::Enable)) => {
+            Toward::Change(KeyChange::Enable)
+        }
+        K::Disabled if is(K::Enabled) || (is(K::Disabled) && accepted.is_none()) => Toward::Change(KeyChange::Disable),
         K::Enabled if is(K::Enabled) => Toward::There,
         K::Disabled if is(K::Disabled) => Toward::There,
         // Scheduled before, for a time before the one that the caller was told.
