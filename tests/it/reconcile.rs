@@ -332,6 +332,19 @@ fn orphans_of_this_deployment_are_listed_page_by_page_and_the_account_is_never_s
 }
 
 #[test]
+fn orphan_that_can_not_be_looked_at_again_stays_listed() {
+    let daemon = Daemon::with_settings(&SHORT_GRACE);
+    let orphan = plant(&daemon, KeySpec::EccSecgP256K1, &[("kmsignd:deployment".to_owned(), "tests".to_owned())]);
+    wait_until("it is listed", || orphans(&daemon).len() == 1);
+    daemon.faults().script(Script::next(Operation::DescribeKey, Fault::Deny).times(100).on_key(&orphan));
+    let refused =
+        || daemon.kms_log(Operation::DescribeKey).iter().filter(|entry| entry.error.is_some() && entry.key.is_some()).count();
+    wait_until("two more looks are over", || refused() >= 3);
+    assert_eq!(daemon.audited("daemon").iter().filter(|record| record.to_string().contains("orphans no more")).count(), 0);
+    assert_eq!(orphans(&daemon)[0]["kmsKeyId"], json!(orphan));
+}
+
+#[test]
 fn signature_cut_off_by_a_crash_gets_an_unknown_outcome_and_its_request_id_signs_again() {
     let mut daemon = Daemon::start();
     let wallet = daemon.wallet("ETH");
