@@ -3,7 +3,7 @@ use kmsignd::ids::{KeyArn, WalletId};
 use kmsignd::keys::{PinnedKey, SigningPayload};
 use kmsignd::kms::RawSignature;
 use kmsignd::policy::Decision;
-use kmsignd::store::commits::{CreationPermit, Permit, UsableKey};
+use kmsignd::store::commits::{CreationPermit, KeyNeed, Permit, UsableKey, WalletClaim};
 use kmsignd::store::wallets::Wallet;
 use kmsignd::verify::{CheckedSignature, VerifiedSignature};
 
@@ -15,8 +15,8 @@ fn key(wallet_id: WalletId, arn: KeyArn, public_key: PinnedKey) -> UsableKey {
     UsableKey { wallet_id, arn, public_key }
 }
 
-fn creation(wallet: Wallet) -> CreationPermit {
-    CreationPermit { wallet }
+fn creation(wallet: Wallet, need: KeyNeed, claim: WalletClaim) -> CreationPermit {
+    CreationPermit { wallet, need, _claim: claim }
 }
 
 fn raw(wallet_id: WalletId, payload: SigningPayload) -> RawSignature {
