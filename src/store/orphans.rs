@@ -35,11 +35,15 @@ pub struct Orphan {
 }
 
 impl Store {
-    /// Lists an orphan, or notes that it is still there. Returns whether it is a new one.
+    /// Lists an orphan, or notes that it is still there. Returns whether it is a new one. A key that has found its wallet meanwhile
+    /// is none.
     pub async fn note_orphan(&self, orphan: NewOrphan) -> Result<bool, StoreError> {
         let now = self.clock.now();
         self.writer
             .submit(move |transaction| {
+                if held(transaction.connection, &orphan.key)? {
+                    return Ok(false);
+                }
                 let known = still_there(transaction.connection, &orphan)?;
                 if !known {
                     insert(transaction.connection, &orphan)?;
@@ -102,11 +106,7 @@ impl Store {
 
     /// Whether a wallet here has this key. Reads past the cache: whoever looks at every key would only empty it.
     pub fn holds_key(&self, key: &KeyArn) -> Result<bool, StoreError> {
-        self.read(|connection| {
-            Ok(connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM wallets WHERE kms_key_id = ?1)")?
-                .query_row([key.as_str()], |row| row.get(0))?)
-        })
+        self.read(|connection| held(connection, key))
     }
 
     /// Some key of a wallet here, to tell which account is ours.
@@ -120,6 +120,18 @@ impl Store {
             key.map(|text| text.parse().map_err(|_| StoreError::Corrupt("wallets.kms_key_id is no ARN".to_owned()))).transpose()
         })
     }
+}
+
+/// Takes a key off the list in the transaction that gives it to a wallet: nobody may take it for one to be deleted.
+pub(super) fn remove(connection: &Connection, key: &KeyArn) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM orphans WHERE kms_key_id = ?1")?.execute([key.as_str()])?;
+    Ok(())
+}
+
+fn held(connection: &Connection, key: &KeyArn) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM wallets WHERE kms_key_id = ?1)")?
+        .query_row([key.as_str()], |row| row.get(0))?)
 }
 
 fn still_there(connection: &Connection, orphan: &NewOrphan) -> Result<bool, StoreError> {

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::writer::WriteTransaction;
-use super::{CachedWallet, Store, StoreError, outbox, pending_keys};
+use super::{CachedWallet, Store, StoreError, orphans, outbox, pending_keys};
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
@@ -203,6 +203,9 @@ pub(super) fn name_key(transaction: &mut WriteTransaction<'_>, id: WalletId, key
         .connection
         .prepare_cached("UPDATE wallets SET kms_key_id = ?2 WHERE wallet_id = ?1 AND status = 'PENDING' AND kms_key_id IS NULL")?
         .execute((id.to_string(), key.as_str()))?;
+    if named == 1 {
+        orphans::remove(transaction.connection, key)?;
+    }
     Ok(named == 1)
 }
 
@@ -214,6 +217,9 @@ pub(super) fn complete(
 ) -> Result<(), StoreError> {
     step(transaction, wallet.wallet_id, Event::Proven, wallet)?;
     pending_keys::remove(transaction.connection, wallet.wallet_id)?;
+    if let Some(key) = &wallet.kms_key_id {
+        orphans::remove(transaction.connection, key)?;
+    }
     insert_forms(transaction.connection, wallet, forms)
 }
 

@@ -256,7 +256,12 @@ fn of_several_keys_that_fit_none_is_adopted_until_an_operator_leaves_one() {
     assert_eq!((creations(&daemon), statuses(&daemon)), (2, "PENDING".to_owned()));
     daemon.block_on(kms(&daemon).schedule_key_deletion().key_id(&twin).pending_window_in_days(7).send()).unwrap();
     wait_until("the wallet is healed", || statuses(&daemon) == "CREATED");
-    assert_ne!(daemon.query("SELECT kms_key_id FROM wallets"), twin);
+    let adopted = daemon.query("SELECT kms_key_id FROM wallets");
+    assert_ne!(adopted, twin);
+    assert!(
+        orphans(&daemon).iter().all(|orphan| orphan["kmsKeyId"] != json!(adopted)),
+        "a wallet's key is not for anybody to delete"
+    );
     wait_until("no key is listed any more", || orphans(&daemon).is_empty());
 }
 
