@@ -141,7 +141,7 @@ fn prepare(directory: &Path, kms: &str) -> anyhow::Result<()> {
     let text = format!(
         "[socket]\npath = {:?}\ngroup = \"\"\nmax_in_flight_per_connection = 128\n[store]\npath = {:?}\n[policy]\ndirectory = {:?}\n\
          [keys]\ndeployment = \"bench\"\n[log]\nlevel = \"warn\"\n\
-         [kms]\nregion = \"eu-central-1\"\nendpoint_url = {kms:?}\nrequests_per_second = 100000\n",
+         [kms]\nregion = \"eu-central-1\"\nendpoint_url = {kms:?}\ntagging_endpoint_url = {kms:?}\nrequests_per_second = 100000\n",
         at("kmsignd.sock"),
         at("kmsignd.db"),
         at("policy.d"),
