@@ -113,7 +113,7 @@ async fn fold_metrics() -> Duration {
 /// Drops stored answers that are kept no longer.
 async fn prune_answers(services: Arc<Services>) -> Duration {
     const PERIOD: Duration = Duration::from_hours(6);
-    let kept = u64::try_from(services.answer_retention.as_millis()).unwrap_or(u64::MAX);
+    let kept = u64::try_from(services.rules.answer_retention.as_millis()).unwrap_or(u64::MAX);
     let before = Timestamp::from_unix_millis(services.clock.now().unix_millis().saturating_sub(kept));
     match services.store.prune_answers(before).await {
         Ok(0) => {}
@@ -143,7 +143,7 @@ async fn reconcile_keys(services: Arc<Services>) -> Duration {
         Err(error) => tracing::warn!(%error, "PENDING wallets could not be reconciled"),
     }
     count_keys(&services);
-    (services.reconcile_grace / 3).clamp(Duration::from_secs(1), Duration::from_mins(1))
+    (services.rules.reconcile_grace / 3).clamp(Duration::from_secs(1), Duration::from_mins(1))
 }
 
 /// Lists keys of this deployment that belong to no wallet.
@@ -157,7 +157,7 @@ async fn find_orphans(services: Arc<Services>) -> Duration {
     }
     count_keys(&services);
     // A wallet's key that shows late is adopted in between, and listed by nobody.
-    services.reconcile_grace.saturating_mul(4).clamp(Duration::from_secs(2), Duration::from_hours(1))
+    services.rules.reconcile_grace.saturating_mul(4).clamp(Duration::from_secs(2), Duration::from_hours(1))
 }
 
 fn count_keys(services: &Services) {

@@ -22,7 +22,7 @@ use crate::kms::aws::{AwsKms, AwsSettings, Credentials};
 use crate::kms::{Kms, KmsLimits};
 use crate::metrics;
 use crate::outcome::Failure;
-use crate::pipeline::{self, Mainnet, Parts, Services};
+use crate::pipeline::{self, Mainnet, Parts, Rules, Services};
 use crate::rpc::methods::{METHODS, Runs, unknown_method};
 use crate::rpc::{self, find_method};
 use crate::store::commits::Recorded;
@@ -97,9 +97,13 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     store.record_daemon(start).await.map_err(StartError::Audit)?;
     crash_points::reach(CrashPoint::StartRecorded);
     let kms = kms(&config, credentials, unlimited).await;
-    let (answer_retention, reconcile_grace) = (config.store.answer_retention, config.reconcile_grace);
-    let deletion = DeletionRules { allowed: config.keys.allow_deletion, default_window_days: config.keys.deletion_window_days };
-    let drift_checks_per_second = config.keys.drift_checks_per_second;
+    let rules = Rules {
+        mainnet,
+        answer_retention: config.store.answer_retention,
+        reconcile_grace: config.reconcile_grace,
+        deletion: DeletionRules { allowed: config.keys.allow_deletion, default_window_days: config.keys.deletion_window_days },
+        drift_checks_per_second: config.keys.drift_checks_per_second,
+    };
     let sync = config.sync.clone();
     let reloader = Box::new(move || {
         let newer = read_again()?;
@@ -110,18 +114,7 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
         let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
         Ok((policy, config.changes(&newer)))
     });
-    let parts = Parts {
-        networks,
-        mainnet,
-        store,
-        answer_retention,
-        reconcile_grace,
-        deletion,
-        drift_checks_per_second,
-        kms,
-        clock,
-        sync,
-    };
+    let parts = Parts { networks, rules, store, kms, clock, sync };
     Ok(Arc::new(Services::new(parts, policy, reloader)))
 }
 

@@ -36,7 +36,7 @@ use crate::wallets::{change, create, sign, verify as verification};
 use self::judge::Subject;
 
 pub use self::heal::Healed;
-pub use self::services::{KmsHealth, Mainnet, Parts, Reloaded, Reloader, Services};
+pub use self::services::{KmsHealth, Mainnet, Parts, Reloaded, Reloader, Rules, Services};
 pub use self::sync::{SyncHealth, SyncState};
 
 /// A request from its frame to its reply.
@@ -151,7 +151,7 @@ impl Services {
 
     /// Changes the wallet's state here, at once; KMS follows.
     async fn change_state(&self, judged: Judged, wallet: &Wallet, request: &Request) -> Recorded {
-        let change = match change::asked(wallet, request, self.deletion) {
+        let change = match change::asked(wallet, request, self.rules.deletion) {
             Ok(change) => change,
             Err(failure) => return self.store.record_refusal(judged, failure).await,
         };
@@ -168,7 +168,7 @@ impl Services {
     }
 
     async fn create(&self, judged: Judged, new: &NewWallet, shape: AnswerShape) -> Recorded {
-        if self.mainnet == Mainnet::Refused && new.network.is_mainnet() {
+        if self.rules.mainnet == Mainnet::Refused && new.network.is_mainnet() {
             return self.store.record_refusal(judged, create::no_mainnet()).await;
         }
         let pending = create::pending(new, self.clock.now());

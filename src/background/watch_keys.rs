@@ -68,7 +68,7 @@ impl From<StoreError> for Ill {
 
 /// Never returns: it remembers where it is in its round.
 pub async fn watch_keys(services: Arc<Services>) -> Duration {
-    let rate = services.drift_checks_per_second;
+    let rate = services.rules.drift_checks_per_second;
     let tick = Duration::from_secs(1).checked_div(rate).unwrap_or(Duration::from_secs(1));
     let mut watch = Watch::default();
     if let Ok(known) = services.store.drift(MOST_RESUMED) {

@@ -62,7 +62,7 @@ impl Services {
     /// A named key that still can't be proven after the grace is an operator's to look at.
     fn fate_of_unproven(&self, permit: &CreationPermit, key: KeyArn, failure: &Failure) -> KeyFate {
         let age = self.clock.now().unix_millis().saturating_sub(permit.wallet().created_at.unix_millis());
-        if permit.need() != KeyNeed::Prove || u128::from(age) < self.reconcile_grace.as_millis() {
+        if permit.need() != KeyNeed::Prove || u128::from(age) < self.rules.reconcile_grace.as_millis() {
             return KeyFate::Named(key);
         }
         let finding = format!("its key {key} can't be proven: {failure}");
@@ -113,7 +113,7 @@ impl Services {
                 Fitness::Stopped => stopped = Some(key),
             }
         }
-        let is_late = self.waited_since(asked_at) >= self.reconcile_grace;
+        let is_late = self.waited_since(asked_at) >= self.rules.reconcile_grace;
         for (key, error) in hidden {
             // One that is not young any more is gone.
             if is_late && error.cause == AttemptError::NotFound {
@@ -198,8 +198,8 @@ impl Services {
         request_ids: &mut KmsRequestIds,
     ) -> Result<KeyArn, CreationFailure> {
         let waited = self.waited_since(asked_at);
-        if waited < self.reconcile_grace {
-            let rest = self.reconcile_grace.saturating_sub(waited).as_secs().saturating_add(1);
+        if waited < self.rules.reconcile_grace {
+            let rest = self.rules.reconcile_grace.saturating_sub(waited).as_secs().saturating_add(1);
             return Err(unknown(format!(
                 "KMS's answer was lost, so the wallet's key may exist, and it does not show yet; it is looked for, and in {rest} s \
                  one more is made. Retry with the same idempotencyKey only"

@@ -29,17 +29,9 @@ pub struct Services {
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
     pub started_at: Timestamp,
-    /// How long the answer to a requestId is kept.
-    pub answer_retention: Duration,
-    /// How long the key of a wallet whose creation was cut off is looked for before one more is made.
-    pub reconcile_grace: Duration,
-    pub deletion: DeletionRules,
-    /// DescribeKey requests per second that look for drift; 0 looks at no key that does not refuse to sign.
-    pub drift_checks_per_second: u32,
+    pub rules: Rules,
     /// Wakes the tasks that keep wallets and keys together.
     pub key_nudges: KeyNudges,
-    /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
-    pub mainnet: Mainnet,
     /// `None` where no MongoDB is configured: wallets then wait in the outbox.
     pub sync: Option<SyncState>,
     /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
@@ -52,15 +44,25 @@ pub struct Services {
     reloading: Mutex<()>,
 }
 
+/// What the configuration settles for the life of the daemon.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Whether wallets of main networks may be made. Only `kmsignd dev` says no: its keys lie in the clear.
+    pub mainnet: Mainnet,
+    /// How long the answer to a requestId is kept.
+    pub answer_retention: Duration,
+    /// How long the key of a wallet whose creation was cut off is looked for before one more is made.
+    pub reconcile_grace: Duration,
+    pub deletion: DeletionRules,
+    /// DescribeKey requests per second that look for drift; 0 looks at no key that does not refuse to sign.
+    pub drift_checks_per_second: u32,
+}
+
 /// What [`Services`] are made of.
 pub struct Parts {
     pub networks: Networks,
-    pub mainnet: Mainnet,
+    pub rules: Rules,
     pub store: Store,
-    pub answer_retention: Duration,
-    pub reconcile_grace: Duration,
-    pub deletion: DeletionRules,
-    pub drift_checks_per_second: u32,
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
     pub sync: Option<SyncConfig>,
@@ -94,30 +96,15 @@ pub enum KmsHealth {
 
 impl Services {
     pub fn new(parts: Parts, policy: Policy, reloader: Reloader) -> Self {
-        let Parts {
-            networks,
-            mainnet,
-            store,
-            answer_retention,
-            reconcile_grace,
-            deletion,
-            drift_checks_per_second,
-            kms,
-            clock,
-            sync,
-        } = parts;
+        let Parts { networks, rules, store, kms, clock, sync } = parts;
         if let Some(sync) = &sync {
             store.limit_outbox(sync.max_pending);
         }
         Self {
             sync: sync.map(SyncState::new),
             networks,
-            mainnet,
+            rules,
             store,
-            answer_retention,
-            reconcile_grace,
-            deletion,
-            drift_checks_per_second,
             key_nudges: KeyNudges::default(),
             kms,
             started_at: clock.now(),
