@@ -1,9 +1,12 @@
 //! What differs between blockchains: networks, addresses. Pure: nothing here reaches a network, a file, a store or a clock,
 //! and no other module can tell which family a chain is of except by asking here.
 
-mod evm;
+pub mod decoded;
+pub mod effects;
+pub mod evm;
 pub mod networks;
-mod utxo;
+pub mod tokens;
+pub mod utxo;
 
 use std::fmt;
 use std::str::FromStr;

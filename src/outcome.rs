@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::chains::decoded::{DecodeError, Rule};
 use crate::wallets::lifecycle::Status;
 
 /// A request's end.
@@ -51,6 +52,9 @@ pub enum Failure {
     /// A parameter is wrong. Nothing was done.
     #[error("{field}: {reason}")]
     InvalidParams { field: Cow<'static, str>, reason: String },
+    /// The transaction is well-formed and breaks a rule. Nothing was signed.
+    #[error("{reason}")]
+    TransactionRefused { rule: Rule, reason: String },
     /// There is no such thing, or the caller may not know of it.
     #[error("{what}")]
     NotFound { field: &'static str, what: String },
@@ -102,11 +106,21 @@ pub enum Failure {
     Internal(String),
 }
 
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Invalid { field, reason } => Self::InvalidParams { field, reason },
+            DecodeError::Refused { rule, reason } => Self::TransactionRefused { rule, reason },
+        }
+    }
+}
+
 impl Failure {
     /// The failure's name, the same in the audit, in metrics and in `data.kind` of a reply.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::InvalidParams { .. } => "INVALID_PARAMS",
+            Self::TransactionRefused { .. } => "TRANSACTION_REFUSED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Denied { .. } => "DENIED",
             Self::KeyNotUsable { .. } | Self::StateForbids { .. } => "KEY_NOT_USABLE",

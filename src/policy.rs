@@ -17,9 +17,10 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+pub use crate::chains::effects::{Effect, EffectKind};
 pub use cedar::{MAX_EFFECTS, Policy};
 pub use compile::{MAX_FILE_BYTES, MAX_FILES, MAX_POLICIES, NameKind, PolicyError, SCHEMA, Source};
-pub use spend::{Effect, EffectKind, Replaced, Spend, Spent};
+pub use spend::{Replaced, Spend, Spent};
 
 macro_rules! actions {
     ($($variant:ident $name:literal $meaning:literal;)*) => {

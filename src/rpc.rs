@@ -10,13 +10,20 @@ pub mod openrpc;
 mod params;
 mod reply;
 
+use std::str::FromStr;
+
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use self::methods::{METHODS, Method};
 use self::params::Fields;
-use crate::chains::AddressType;
+use crate::chains::evm::authorization::AuthorizationRequest;
+use crate::chains::evm::transaction::TransactionRequest;
+use crate::chains::evm::typed_data::TypedDataRequest;
 use crate::chains::networks::{Network, Networks};
+use crate::chains::utxo::message::MessageFormat;
+use crate::chains::utxo::psbt::PsbtRequest;
+use crate::chains::{Address, AddressType};
 use crate::ids::{FreezeId, KeyArn, Label, OnBehalfOf, Reason, RequestId, UserId, WalletId};
 use crate::keys::Digest32;
 use crate::outcome::Failure;
@@ -25,6 +32,9 @@ use crate::store::wallets::WalletFilter;
 use crate::transport::Frame;
 
 pub use self::reply::{Reply, error_of, reply};
+
+/// Longest message that is signed, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// A call whose method is known and whose parameters are of their types.
 #[must_use]
@@ -71,6 +81,12 @@ pub enum Request {
     WalletEnable(Switch),
     DeleteKey(Deletion),
     CancelKeyDeletion(Selector),
+    SignTransaction(Box<TransactionRequest>),
+    SignPersonal(PersonalMessage),
+    SignTypedData(Box<TypedDataSigning>),
+    SignAuthorization(AuthorizationRequest),
+    SignPsbt(Box<PsbtSigning>),
+    SignUtxoMessage(UtxoMessage),
     EthAccounts,
     EthChainId,
     ClientVersion,
@@ -100,6 +116,13 @@ impl Request {
             | Self::WalletList(_)
             | Self::AddressValidate(_)
             | Self::CreateKey(_)
+            // What these are about, decoding says.
+            | Self::SignTransaction(_)
+            | Self::SignPersonal(_)
+            | Self::SignTypedData(_)
+            | Self::SignAuthorization(_)
+            | Self::SignPsbt(_)
+            | Self::SignUtxoMessage(_)
             | Self::EthAccounts
             | Self::EthChainId
             | Self::ClientVersion
@@ -128,6 +151,10 @@ impl Request {
     pub const fn selector_name(&self) -> &'static str {
         match self {
             Self::SignHash(_) | Self::DeleteKey(_) => "keyId",
+            Self::SignTransaction(_) => "from",
+            Self::SignPersonal(_) | Self::SignTypedData(_) | Self::SignAuthorization(_) => "address",
+            Self::SignPsbt(_) => "psbt",
+            Self::SignUtxoMessage(message) => message.selector.param(),
             Self::WalletGet(selector)
             | Self::WalletAddresses(selector)
             | Self::WalletVerify(selector)
@@ -201,6 +228,77 @@ pub struct SigningRequest {
     pub key: KeyArn,
     #[serde(serialize_with = "as_text")]
     pub digest: Digest32,
+}
+
+/// A message to sign with the prefix of EIP-191.
+#[derive(Debug, Serialize)]
+pub struct PersonalMessage {
+    pub address: Address,
+    pub message: MessageBytes,
+}
+
+/// A message: at most [`MAX_MESSAGE_BYTES`].
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct MessageBytes(#[serde(serialize_with = "in_hex")] Vec<u8>);
+
+impl MessageBytes {
+    pub fn new(bytes: Vec<u8>) -> Result<Self, String> {
+        within_bounds(bytes.len())?;
+        Ok(Self(bytes))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A message in words: at most [`MAX_MESSAGE_BYTES`] of UTF-8.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct MessageText(String);
+
+impl MessageText {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for MessageText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        within_bounds(text.len())?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+fn within_bounds(bytes: usize) -> Result<(), String> {
+    if bytes <= MAX_MESSAGE_BYTES { Ok(()) } else { Err(format!("has {bytes} bytes; at most {MAX_MESSAGE_BYTES} are signed")) }
+}
+
+/// Typed data to sign.
+#[derive(Debug, Serialize)]
+pub struct TypedDataSigning {
+    pub address: Address,
+    pub typed_data: TypedDataRequest,
+}
+
+/// A PSBT to sign.
+#[derive(Debug, Serialize)]
+pub struct PsbtSigning {
+    #[serde(serialize_with = "network_name")]
+    pub network: Network,
+    pub psbt: PsbtRequest,
+    pub finalize: bool,
+}
+
+/// A message to sign with a Bitcoin-like wallet.
+#[derive(Debug, Serialize)]
+pub struct UtxoMessage {
+    pub selector: Selector,
+    pub message: MessageText,
+    pub format: Option<MessageFormat>,
 }
 
 /// A wallet to disable or to enable.
@@ -287,6 +385,10 @@ fn content_hash(method: &Method, request: &Request, on_behalf_of: Option<&OnBeha
     let content =
         serde_json::to_vec(&(method.name, request, on_behalf_of)).map_err(|error| Failure::Internal(error.to_string()))?;
     Ok(Sha256::digest(content).into())
+}
+
+fn in_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(bytes))
 }
 
 fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

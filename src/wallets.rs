@@ -2,10 +2,14 @@
 
 pub mod adopt;
 pub mod change;
+pub mod content;
 pub mod create;
 pub mod lifecycle;
 pub mod list;
 pub mod sign;
+pub mod sign_evm;
+pub mod sign_message;
+pub mod sign_psbt;
 pub mod verify;
 
 use std::sync::Arc;

@@ -1,5 +1,10 @@
 //! Addresses of Ethereum and the chains like it: the same twenty bytes on every one of them.
 
+pub mod authorization;
+pub mod quantity;
+pub mod transaction;
+pub mod typed_data;
+
 use alloy_primitives::Address;
 use bitcoin::secp256k1::PublicKey;
 

@@ -1,5 +1,8 @@
 //! Addresses of Bitcoin and the coins made from it: base58 with a version byte, and bech32 (BIP-173, BIP-350).
 
+pub mod message;
+pub mod psbt;
+
 use bitcoin::base58;
 use bitcoin::bech32::{self, Fe32, Hrp, segwit};
 use bitcoin::hashes::{Hash, hash160};

@@ -1,7 +1,9 @@
 //! THE method table: which methods exist, with what action, parameters and result. The dispatcher, the API reference
 //! (docs/api.md) and the OpenRPC document are made from it.
 
+mod evm;
 mod lifecycle;
+mod utxo;
 
 use super::error_codes::{Kind, RpcError};
 use super::params::Fields;
@@ -93,6 +95,15 @@ param_types! {
     Params r#"{"type":["object","array"]}"# "the parameters that method would get";
     Reason r#"{"type":"string","minLength":1,"maxLength":256}"# "why, recorded in the audit, 1 to 256 characters";
     Confirmation r#"{"type":"string"}"# "the address of the key's wallet, typed back exactly as wallet_get shows it";
+    EvmTransaction r#"{"type":"object"}"# "a transaction as geth takes it, with `from`";
+    MessageBytes r#"{"type":"string","pattern":"^(0x)?([0-9a-fA-F]{2})*$","maxLength":131074}"# "the message as hex, at most 65536 bytes";
+    MessageText r#"{"type":"string","maxLength":65536}"# "the message as text, at most 65536 bytes of UTF-8";
+    NoPassword r#"{"type":"string","maxLength":0}"# "empty, for tools that send one";
+    TypedData r#"{"type":["object","string"]}"# "typed data of EIP-712, as an object or as a string that holds one";
+    Quantity r#"{"type":["string","integer"]}"# "a whole number, as 0x and hex digits or as a JSON number";
+    Psbt r#"{"type":"string","contentEncoding":"base64"}"# "a PSBT, version 0 or 2, in base64";
+    Finalize r#"{"type":"boolean"}"# "whether to finalize the PSBT and give the transaction; true without it";
+    MessageFormat r#"{"enum":["legacy","bip137","bip322"]}"# "how the signature is written: legacy, bip137 or bip322";
     WindowDays r#"{"type":"integer","minimum":7,"maximum":30}"# "days until KMS deletes the key: 7 to 30; without it `[keys] deletion_window_days`";
 }
 
@@ -126,6 +137,11 @@ result_types! {
     PublicKey r#"{"type":"object","required":["keyId","publicKey","spki","keySpec"]}"# "`{keyId, publicKey, publicKeyUncompressed?, spki (base64 DER), keySpec}`";
     Signature r#"{"type":"object","required":["keyId","signature","recoveryId","der","publicKey"]}"#
         "`{keyId, signature (r then s, 64 bytes of hex), recoveryId, der, publicKey}`";
+    EvmTransaction r#"{"type":"object","required":["raw","tx"]}"# "`{raw (0x-hex, ready to send), tx}`, as geth answers";
+    EvmSignature r#"{"type":"string","pattern":"^0x[0-9a-f]{130}$"}"# "65 bytes as 0x-hex: r, s, and 27 or 28";
+    Authorization r#"{"type":"object","required":["chainId","address","nonce","yParity","r","s"]}"# "`{chainId, address (the contract), nonce, yParity, r, s}`, as a transaction's authorizationList takes it";
+    SignedPsbt r#"{"type":"object","required":["psbt","complete","signed"]}"# "`{psbt, complete, signed: [{input, walletId, sighashType}], transaction?, txid?}`";
+    UtxoSignature r#"{"type":"object","required":["signature","address","format"]}"# "`{signature (base64), address, format}`";
     ScheduledDeletion r#"{"type":"object","required":["keyId","status","deletionDate"]}"# "`{keyId, status, deletionDate (the earliest)}`";
     Accounts r#"{"type":"array","items":{"type":"string"}}"# "addresses, at most 1000";
     Text r#"{"type":"string"}"# "a string";
@@ -386,6 +402,13 @@ pub static METHODS: &[Method] = &[
         summary: "Name and version.",
         read: |_| Ok(Request::ClientVersion),
     },
+    evm::SIGN_TRANSACTION,
+    evm::ETH_SIGN,
+    evm::PERSONAL_SIGN,
+    evm::SIGN_TYPED_DATA,
+    evm::SIGN_AUTHORIZATION,
+    utxo::SIGN_PSBT,
+    utxo::SIGN_MESSAGE,
     Method {
         name: "policy_explain",
         aliases: &[],

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::methods::{MAX_SUGGESTED_BYTES, Method, Param};
-use crate::chains::AddressType;
+use super::methods::{MAX_SUGGESTED_BYTES, Method, Param, ParamType};
 use crate::chains::networks::{Network, Networks};
+use crate::chains::{self, Address, AddressType};
 use crate::outcome::Failure;
 
 /// The parameters of one call, by name; those absent or null are not there.
@@ -26,7 +26,8 @@ impl<'a> Fields<'a> {
             Ok(Some(_)) | Err(_) => return Err(Failure::invalid("params", "must be an object or an array")),
         };
         // A null counts as absent.
-        let values: Map<_, _> = values.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let mut values: Map<_, _> = values.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        hoist(method, &mut values)?;
         for name in values.keys() {
             if method.params.iter().all(|param| param.name != name) {
                 return Err(unknown(method, name));
@@ -88,6 +89,22 @@ impl<'a> Fields<'a> {
         self.networks.resolve(asset, self.text("network")?).map_err(|error| Failure::invalid(error.field(), &error))
     }
 
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, Failure> {
+        match self.values.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(Failure::invalid(name, format!("must be true or false, but is {}", type_of(other)))),
+        }
+    }
+
+    /// An address of Ethereum and the chains like it, which have the same ones.
+    pub fn evm_address(&self, name: &'static str) -> Result<Address, Failure> {
+        let text = self.text(name)?.ok_or_else(|| Failure::invalid(name, "is missing"))?;
+        let (address, _) =
+            chains::parse_address(self.networks.default_evm(), text).map_err(|error| Failure::invalid(name, error))?;
+        Ok(address)
+    }
+
     /// `addressType`, or the network's default.
     pub fn address_type(&self, network: &Network) -> Result<AddressType, Failure> {
         let asked = self.optional::<AddressType>("addressType")?;
@@ -98,10 +115,14 @@ impl<'a> Fields<'a> {
 /// One parameter as it was sent, whatever the others are.
 pub fn glance(method: &Method, params: Option<&str>, name: &str) -> Option<Value> {
     match serde_json::from_str(params?).ok()? {
-        Value::Object(mut named) => named.remove(name),
-        Value::Array(listed) => by_position(method, listed).ok()?.remove(name),
+        Value::Object(named) => Some(named),
+        Value::Array(listed) => by_position(method, listed).ok(),
         _ => None,
     }
+    .and_then(|mut named| {
+        hoist(method, &mut named).ok()?;
+        named.remove(name)
+    })
 }
 
 fn by_position(method: &Method, listed: Vec<Value>) -> Result<Map<String, Value>, Failure> {
@@ -112,10 +133,51 @@ fn by_position(method: &Method, listed: Vec<Value>) -> Result<Map<String, Value>
         return Err(Failure::invalid("params", format!("must be an object: {} takes its parameters by name", method.name)));
     }
     let positional: Vec<&Param> = method.params.iter().filter(|param| !param.by_name_only).collect();
+    let mut listed = listed;
+    let extras = match listed.last() {
+        Some(Value::Object(_)) if takes_extras(&positional, listed.len()) => listed.pop(),
+        _ => None,
+    };
     if listed.len() > positional.len() {
         return Err(Failure::invalid("params", format!("{} takes at most {} parameters", method.name, positional.len())));
     }
-    Ok(positional.into_iter().map(|param| param.name.to_owned()).zip(listed).collect())
+    let mut named: Map<_, _> = positional.into_iter().map(|param| param.name.to_owned()).zip(listed).collect();
+    if let Some(Value::Object(extras)) = extras {
+        for (name, value) in extras {
+            if !EXTRAS.contains(&name.as_str()) {
+                return Err(Failure::invalid("params", format!("a last object may hold {} alone", EXTRAS.join(" and "))));
+            }
+            set_once(&mut named, name, value)?;
+        }
+    }
+    Ok(named)
+}
+
+/// What goes with any call that has an effect, and is no part of its content.
+const EXTRAS: [&str; 2] = ["requestId", "onBehalfOf"];
+
+/// Whether an object in the last of `length` places is the one with the extras: no parameter of its place is an object, and
+/// nothing that the method needs is missing before it.
+fn takes_extras(positional: &[&Param], length: usize) -> bool {
+    let required = positional.iter().filter(|param| param.required).count();
+    let place = length.checked_sub(1).and_then(|place| positional.get(place));
+    length > required && place.is_none_or(|param| !matches!(param.kind, ParamType::Params | ParamType::TypedData))
+}
+
+/// Takes the extras out of a transaction, where tools that can't add a parameter put them.
+fn hoist(method: &Method, values: &mut Map<String, Value>) -> Result<(), Failure> {
+    let Some(param) = method.params.iter().find(|param| param.kind == ParamType::EvmTransaction) else { return Ok(()) };
+    let Some(Value::Object(transaction)) = values.get_mut(param.name) else { return Ok(()) };
+    let extras: Vec<_> = EXTRAS.iter().filter_map(|name| transaction.remove_entry(*name)).collect();
+    extras.into_iter().filter(|(_, value)| !value.is_null()).try_for_each(|(name, value)| set_once(values, name, value))
+}
+
+fn set_once(values: &mut Map<String, Value>, name: String, value: Value) -> Result<(), Failure> {
+    if values.get(&name).is_some_and(|known| !known.is_null()) {
+        return Err(Failure::invalid(name, "is there twice"));
+    }
+    values.insert(name, value);
+    Ok(())
 }
 
 fn unknown(method: &Method, name: &str) -> Failure {

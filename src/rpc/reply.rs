@@ -45,6 +45,7 @@ impl IntoResponse for Reply {
 pub fn error_of(failure: &Failure) -> RpcError {
     let kind = match failure {
         Failure::InvalidParams { .. } => Kind::InvalidParams,
+        Failure::TransactionRefused { .. } => Kind::TransactionRefused,
         Failure::NotFound { .. } => Kind::NotFound,
         Failure::Denied { .. } => Kind::Denied,
         Failure::KeyNotUsable { .. } | Failure::StateForbids { .. } => Kind::KeyNotUsable,
@@ -64,6 +65,7 @@ pub fn error_of(failure: &Failure) -> RpcError {
     match failure {
         Failure::InvalidParams { field, .. } => error.with("field", field.as_ref()),
         Failure::NotFound { field, .. } | Failure::Conflict { field, .. } => error.with("field", *field),
+        Failure::TransactionRefused { rule, .. } => error.with("rule", rule.as_str()),
         Failure::Denied { policy_id: Some(policy_id), .. } => error.with("policyId", policy_id.as_str()),
         Failure::KeyNotUsable { status } | Failure::StateForbids { status, .. } => error.with("status", status.as_str()),
         Failure::RateLimited { retry_after } => {
@@ -89,6 +91,7 @@ mod tests {
         let text = String::new;
         let failures = [
             Failure::invalid("x", "y"),
+            Failure::TransactionRefused { rule: crate::chains::decoded::Rule::MaxFee, reason: text() },
             Failure::NotFound { field: "x", what: text() },
             Failure::Denied { reason: text(), policy_id: None },
             Failure::KeyNotUsable { status: Status::Disabled },

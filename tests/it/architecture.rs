@@ -38,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("kms", &["clock", "crash_points", "ids", "keys", "metrics", "outcome", "store", "wallets"]),
     ("log", &["config"]),
     ("metrics", &["kms", "outcome"]),
-    ("outcome", &["wallets"]),
+    ("outcome", &["chains", "wallets"]),
     (
         "pipeline",
         &[

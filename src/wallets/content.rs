@@ -1,0 +1,85 @@
+//! What a call asks to have signed, once it is decoded: what it does, which keys it needs, what it spends, and what the answer is
+//! made of.
+
+use std::sync::Arc;
+
+use super::{select, unreadable};
+use crate::chains::Address;
+use crate::chains::decoded::Decoded;
+use crate::chains::networks::{Network, Networks};
+use crate::chains::tokens::Tokens;
+use crate::guards::{ContentHash, Guard};
+use crate::keys::SigningPayload;
+use crate::outcome::{Failure, Outcome};
+use crate::policy::Action;
+use crate::rpc::Selector;
+use crate::store::wallets::Wallet;
+use crate::store::{CachedWallet, Store};
+use crate::verify::VerifiedSignature;
+
+/// A decoded content. What is hashed into its payloads is made of what was decoded, never of the caller's bytes.
+pub struct Content {
+    pub decoded: Decoded,
+    /// The chain that it is for.
+    pub network: Network,
+    /// What the policy must permit beside the method's own action: `signPartial`, `delegate`.
+    pub more_actions: Vec<Action>,
+    /// One for each signature, at least one.
+    pub payloads: Vec<ContentPayload>,
+    /// `None` for what spends nothing that may be spent once: a message.
+    pub spends: Option<Spends>,
+    /// Makes the answer of the proven signatures, which come in the order of `payloads`.
+    pub assemble: Assemble,
+}
+
+/// What a content spends once, and what tells it from every other one.
+#[derive(Debug, Clone)]
+pub struct Spends {
+    pub content: ContentHash,
+    pub guards: Vec<Guard>,
+}
+
+/// One signature that is needed.
+#[derive(Debug, Clone)]
+pub struct ContentPayload {
+    pub wallet: Arc<CachedWallet>,
+    /// Number of the input; 0 where there is one.
+    pub slot: u32,
+    pub payload: SigningPayload,
+}
+
+/// Makes the answer. It must not fail for anything that could have been found before KMS was asked.
+pub type Assemble = Box<dyn FnOnce(Vec<VerifiedSignature>) -> Outcome + Send>;
+
+/// What decoding may look up.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    pub store: &'a Store,
+    pub networks: &'a Networks,
+    pub tokens: &'a Tokens,
+    /// `[networks] allow_witness_utxo_only`.
+    pub allow_witness_utxo_only: bool,
+}
+
+impl Lookup<'_> {
+    /// The wallet that a selector names, and its network.
+    ///
+    /// # Errors
+    /// As [`select`]; [`Failure::InvalidParams`] if its network is no longer configured.
+    pub fn wallet(&self, selector: &Selector) -> Result<(Arc<CachedWallet>, Network), Failure> {
+        let wallet = select(self.store, self.networks, selector)?;
+        let network = self.networks.resolve(&wallet.asset, Some(&wallet.network)).map_err(|_| {
+            Failure::invalid(selector.param(), "names a wallet whose network is no longer configured; put it back to sign")
+        })?;
+        Ok((wallet, network))
+    }
+
+    /// The wallet of this network whose key has this address, in any of its forms and in whatever state. Of several, one that
+    /// signs.
+    pub fn owner(&self, network: &Network, address: &Address) -> Result<Option<Wallet>, Failure> {
+        let mut found = self.store.wallets_by_address(address.as_str()).map_err(unreadable)?;
+        found.retain(|wallet| wallet.asset == network.asset() && wallet.network == network.network());
+        let signing = found.iter().position(|wallet| wallet.status.can_sign()).unwrap_or(0);
+        Ok((signing < found.len()).then(|| found.swap_remove(signing)))
+    }
+}
