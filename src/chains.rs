@@ -4,6 +4,7 @@
 pub mod decoded;
 pub mod effects;
 pub mod evm;
+pub mod fee_limits;
 pub mod networks;
 pub mod tokens;
 pub mod utxo;

@@ -118,9 +118,12 @@ fn serve(ConfigArg { config: path }: ConfigArg) -> ExitCode {
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ (daemon::StartError::Networks(_) | daemon::StartError::Policy(_) | daemon::StartError::Sync(_))) => {
-            fail(EX_CONFIG, &error)
-        }
+        Err(
+            error @ (daemon::StartError::Networks(_)
+            | daemon::StartError::ContentRules(_)
+            | daemon::StartError::Policy(_)
+            | daemon::StartError::Sync(_)),
+        ) => fail(EX_CONFIG, &error),
         Err(daemon::StartError::Store(error)) if error.is_about_the_data() => fail(EX_DATAERR, &error),
         Err(error) => fail(EX_UNAVAILABLE, &error),
     }
@@ -135,6 +138,9 @@ fn check_config(ConfigArg { config: path }: &ConfigArg) -> ExitCode {
         Ok(networks) => networks,
         Err(error) => return fail(EX_CONFIG, &error),
     };
+    if let Err(error) = daemon::content_rules(&config, &networks) {
+        return fail(EX_CONFIG, &error);
+    }
     if let Err(error) = daemon::check_sync(&config) {
         return fail(EX_CONFIG, &error);
     }

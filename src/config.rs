@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::ids::{Deployment, Region};
 pub use environment::{Environment, PLAIN_NAMES};
-pub use file::{EvmChain, LogLevel};
+pub use file::{EvmChain, LogLevel, MaxFee, Token};
 pub use merge::Problem;
 use merge::{Merged, Origins, merge};
 pub use policy_dir::{PolicyDirError, load_policies, read_sources};
@@ -50,6 +50,8 @@ pub struct Config {
     pub store: StoreConfig,
     pub kms: KmsConfig,
     pub networks: NetworksConfig,
+    /// As they were written, as the networks' names are.
+    pub max_fee: Vec<MaxFee>,
     pub policy_directory: PathBuf,
     /// `None`: wallets wait in the outbox.
     pub sync: Option<SyncConfig>,
@@ -129,6 +131,8 @@ pub struct NetworksConfig {
     pub utxo: Option<String>,
     pub evm: Option<String>,
     pub evm_chains: Vec<EvmChain>,
+    pub tokens: Vec<Token>,
+    pub allow_witness_utxo_only: bool,
 }
 
 /// A key whose value differs between two configurations.
@@ -211,7 +215,7 @@ impl Config {
         environment: &Environment,
         check: &mut Check<'_>,
     ) -> Option<Self> {
-        let file::File { socket, service, store, kms, networks, policy, sync, keys, log } = file;
+        let file::File { socket, service, store, kms, networks, policy, limits, sync, keys, log } = file;
         let socket = check.socket(socket);
         let store_path = check.absolute("store.path", &store.path);
         let kms = check.kms(kms);
@@ -228,7 +232,14 @@ impl Config {
                 answer_retention: Duration::from_secs(store.answer_retention_days.saturating_mul(24 * 60 * 60)),
             },
             kms: kms?,
-            networks: NetworksConfig { utxo: networks.utxo, evm: networks.evm, evm_chains: networks.evm_chains },
+            networks: NetworksConfig {
+                utxo: networks.utxo,
+                evm: networks.evm,
+                evm_chains: networks.evm_chains,
+                tokens: networks.tokens,
+                allow_witness_utxo_only: networks.allow_witness_utxo_only,
+            },
+            max_fee: limits.max_fee,
             policy_directory: policy_directory?,
             sync: sync.ok()?,
             deployment: deployment?,

@@ -14,7 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::{self, outbox_to_mongo};
 use crate::caller::Caller;
+use crate::chains::fee_limits::{FeeLimits, FeeLimitsError};
 use crate::chains::networks::{EvmChain, NetworkConfigError, NetworkDefaults, Networks};
+use crate::chains::tokens::{TokenRow, Tokens, TokensError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, PolicyDirError, ReadError, check_directory, load_policies};
 use crate::crash_points::{self, CrashPoint};
@@ -22,7 +24,7 @@ use crate::kms::aws::{AwsKms, AwsSettings, Credentials};
 use crate::kms::{Kms, KmsLimits};
 use crate::metrics;
 use crate::outcome::Failure;
-use crate::pipeline::{self, Mainnet, Parts, Rules, Services};
+use crate::pipeline::{self, ContentRules, Mainnet, Parts, Rules, Services};
 use crate::rpc::methods::{METHODS, Runs, unknown_method};
 use crate::rpc::{self, find_method};
 use crate::store::commits::Recorded;
@@ -57,6 +59,8 @@ pub enum StartError {
     Policy(#[from] PolicyDirError),
     #[error(transparent)]
     Sync(#[from] outbox_to_mongo::MongoError),
+    #[error(transparent)]
+    ContentRules(#[from] ContentRulesError),
     #[error("[store] path: {0}")]
     StoreDirectory(#[from] ReadError),
     #[error(transparent)]
@@ -84,6 +88,7 @@ pub fn listen(config: &Config) -> Result<Listener, StartError> {
 pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let Setup { config, read_again, credentials, unlimited, mainnet } = setup;
     let networks = networks(&config)?;
+    let content_rules = content_rules(&config, &networks)?;
     check_sync(&config)?;
     let policy = load_policies(&config.policy_directory, &networks)?;
     for warning in policy.warnings() {
@@ -108,13 +113,14 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
     let reloader = Box::new(move || {
         let newer = read_again()?;
         // The networks in force stay until a restart, and policies are about those.
-        networks_of(&newer)?;
+        let newer_networks = networks_of(&newer)?;
+        content_rules_of(&newer, &newer_networks)?;
         check_sync(&newer).map_err(|error| error.to_string())?;
         let in_force = networks_of(&config)?;
         let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
         Ok((policy, config.changes(&newer)))
     });
-    let parts = Parts { networks, rules, store, kms, clock, sync };
+    let parts = Parts { networks, rules, content_rules, store, kms, clock, sync };
     Ok(Arc::new(Services::new(parts, policy, reloader)))
 }
 
@@ -176,6 +182,39 @@ pub fn networks(config: &Config) -> Result<Networks, NetworkConfigError> {
         })
         .collect();
     Networks::new(&defaults, &chains)
+}
+
+/// What is known of tokens and fees, as configured; checked as [`networks`] are.
+pub fn content_rules(config: &Config, networks: &Networks) -> Result<ContentRules, ContentRulesError> {
+    let tokens: Vec<TokenRow> = config
+        .networks
+        .tokens
+        .iter()
+        .map(|token| TokenRow {
+            asset: token.asset.clone(),
+            network: token.network.clone(),
+            contract: token.contract.clone(),
+            decimals: u8::try_from(token.decimals).unwrap_or(u8::MAX),
+        })
+        .collect();
+    Ok(ContentRules {
+        tokens: Tokens::new(networks, &tokens)?,
+        max_fee: FeeLimits::new(networks, config.max_fee.iter().map(|limit| (limit.asset.as_str(), limit.amount)))?,
+        allow_witness_utxo_only: config.networks.allow_witness_utxo_only,
+    })
+}
+
+/// Why the configured tokens or fees can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentRulesError {
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    #[error(transparent)]
+    FeeLimits(#[from] FeeLimitsError),
+}
+
+fn content_rules_of(config: &Config, networks: &Networks) -> Result<ContentRules, String> {
+    content_rules(config, networks).map_err(|error| error.to_string())
 }
 
 /// Checks MongoDB's connection string, without asking anybody.

@@ -14,7 +14,7 @@ use crate::ids::WalletId;
 /// Most guards of one content: no standard Bitcoin transaction has room for more inputs.
 pub const MAX_GUARDS: usize = 2_000;
 /// Longest summary, in bytes of JSON.
-pub const MAX_SUMMARY_BYTES: usize = 16 << 10;
+pub const MAX_SUMMARY_BYTES: usize = 512 << 10;
 
 /// What kind of thing may be spent once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

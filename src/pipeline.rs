@@ -8,11 +8,13 @@
 //! code calls these stages. Decoding comes before policy; the intent is durable before anything is released, the outcome
 //! before the reply. Denials take the same way as successes.
 
+mod content;
 mod heal;
 mod judge;
 mod key_nudges;
 mod reads;
 mod services;
+mod summary;
 mod sync;
 
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use crate::wallets::{change, create, sign, verify as verification};
 use self::judge::Subject;
 
 pub use self::heal::Healed;
-pub use self::services::{KmsHealth, Mainnet, Parts, Reloaded, Reloader, Rules, Services};
+pub use self::services::{ContentRules, KmsHealth, Mainnet, Parts, Reloaded, Reloader, Rules, Services};
 pub use self::sync::{SyncHealth, SyncState};
 
 /// A request from its frame to its reply.
@@ -56,6 +58,9 @@ pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply
 
 impl Services {
     async fn carry_out(self: Arc<Self>, caller: Caller, call: Call) -> Recorded {
+        if call.request().has_content() {
+            return self.sign_content(caller, call).await;
+        }
         let subject = match self.subject(call.request()) {
             Ok(subject) => subject,
             Err(failure) => return Recorded::unreadable(failure),

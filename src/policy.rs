@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 pub use crate::chains::effects::{Effect, EffectKind};
-pub use cedar::{MAX_EFFECTS, Policy};
+pub use cedar::{MAX_EFFECTS, MAX_JUDGEMENTS, Policy};
 pub use compile::{MAX_FILE_BYTES, MAX_FILES, MAX_POLICIES, NameKind, PolicyError, SCHEMA, Source};
 pub use spend::{Replaced, Spend, Spent};
 
@@ -147,7 +147,7 @@ pub struct Question<'a> {
     pub context: Context<'a>,
 }
 
-/// The policies' answer to one [`Question`]. [`Policy::decide`] alone makes one.
+/// The policies' answer to one [`Question`], or to several at once. [`Policy::decide`] and [`Policy::decide_all`] alone make one.
 #[must_use = "a decision that nobody reads protects nothing"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decision {

@@ -138,6 +138,19 @@ impl Request {
 }
 
 impl Request {
+    /// Whether it asks for signatures of a content that is decoded first.
+    pub const fn has_content(&self) -> bool {
+        matches!(
+            self,
+            Self::SignTransaction(_)
+                | Self::SignPersonal(_)
+                | Self::SignTypedData(_)
+                | Self::SignAuthorization(_)
+                | Self::SignPsbt(_)
+                | Self::SignUtxoMessage(_)
+        )
+    }
+
     /// Why the caller does it, if it says.
     pub const fn reason(&self) -> Option<&Reason> {
         match self {

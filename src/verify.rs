@@ -90,6 +90,28 @@ pub fn verify(raw: RawSignature, key: &UsableKey) -> Result<VerifiedSignature, S
     Ok(VerifiedSignature { wallet_id, payload, signature })
 }
 
+/// Proves a signature that was released before, as the store kept it, once more.
+///
+/// # Errors
+/// [`SignatureError`] if somebody changed the store.
+pub fn verify_stored(
+    payload: SigningPayload,
+    signature: &SignatureBytes,
+    key: &UsableKey,
+) -> Result<VerifiedSignature, SignatureError> {
+    let public_key = key.public_key().open().map_err(|_| SignatureError::PinnedKey)?;
+    let signature = match (&payload, signature) {
+        (SigningPayload::EcdsaDigest(digest), SignatureBytes::Ecdsa { r_s, .. }) => {
+            secp256k1::check_compact(&public_key, digest, r_s).map(CheckedSignature::Ecdsa)?
+        }
+        (payload, SignatureBytes::Ed25519(bytes)) => check(&public_key, payload, bytes)?,
+        (payload, SignatureBytes::Ecdsa { .. }) => {
+            return Err(SignatureError::KeySpec { key: KeySpec::EccSecgP256k1, payload: payload.key_spec() });
+        }
+    };
+    Ok(VerifiedSignature { wallet_id: key.wallet_id(), payload, signature })
+}
+
 /// What a signature that does not verify means: withheld, and someone is to look at once.
 pub fn alarm(error: SignatureError) -> Failure {
     tracing::error!(alarm = "signature_invalid", %error, "KMS returned a signature that does not verify; it was withheld");

@@ -109,20 +109,37 @@ pub fn public_key(wallet: &Wallet) -> Result<PublicKey, Failure> {
     pinned.open().map_err(|error| Failure::Internal(format!("wallet {}: its pinned public key: {error}", wallet.wallet_id)))
 }
 
+/// What a policy can see of a wallet.
+pub(crate) struct FactsOf<'a> {
+    wallet: &'a Wallet,
+    wallet_id: String,
+    family: &'static str,
+}
+
+pub(crate) fn facts_of<'a>(wallet: &'a Wallet, networks: &Networks) -> FactsOf<'a> {
+    let family = networks.resolve(&wallet.asset, Some(&wallet.network)).map_or("unknown", |network| network.family());
+    FactsOf { wallet, wallet_id: wallet.wallet_id.to_string(), family }
+}
+
+impl FactsOf<'_> {
+    pub fn borrowed(&self) -> WalletFacts<'_> {
+        let Self { wallet, wallet_id, family } = self;
+        WalletFacts {
+            wallet_id,
+            asset: &wallet.asset,
+            network: &wallet.network,
+            family,
+            address_type: wallet.address_type.as_str(),
+            user_id: wallet.user_id.as_str(),
+            label: wallet.label.as_ref().map(Label::as_str),
+            status: wallet.status.as_str(),
+        }
+    }
+}
+
 /// What a policy can see of the wallet.
 pub(crate) fn with_facts<T>(wallet: &Wallet, networks: &Networks, ask: impl FnOnce(WalletFacts<'_>) -> T) -> T {
-    let family = networks.resolve(&wallet.asset, Some(&wallet.network)).map_or("unknown", |network| network.family());
-    let wallet_id = wallet.wallet_id.to_string();
-    ask(WalletFacts {
-        wallet_id: &wallet_id,
-        asset: &wallet.asset,
-        network: &wallet.network,
-        family,
-        address_type: wallet.address_type.as_str(),
-        user_id: wallet.user_id.as_str(),
-        label: wallet.label.as_ref().map(Label::as_str),
-        status: wallet.status.as_str(),
-    })
+    ask(facts_of(wallet, networks).borrowed())
 }
 
 /// What the caller hears of a wallet that is not there, or that it may not know of: the same words for both.

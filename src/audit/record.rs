@@ -1,6 +1,9 @@
 //! One audit record: its kinds, its members, and its JSON.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -67,6 +70,9 @@ pub struct Facts {
     pub digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What was decoded, as policy_explain shows it. An outcome's is its intent's.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    pub summary: Option<Arc<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
     /// Why, in the caller's own words.
@@ -75,6 +81,11 @@ pub struct Facts {
     /// A sentence, where the members above do not say enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+#[expect(clippy::ref_option, reason = "serde gives it so")]
+fn shared<S: Serializer>(value: &Option<Arc<Value>>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_deref().serialize(serializer)
 }
 
 /// Who called, by the kernel's word; pid, executable and unit are attribution, null where the sandbox hides them.

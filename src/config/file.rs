@@ -23,6 +23,8 @@ pub(super) struct File {
     pub networks: Networks,
     /// Who may do what.
     pub policy: Policy,
+    /// What no policy can permit.
+    pub limits: Limits,
     /// The copy of every wallet in MongoDB. Without a connection string wallets wait in the local store, where nothing is lost.
     pub sync: WalletSync,
     /// The keys that this installation makes.
@@ -171,8 +173,28 @@ pub(super) struct Networks {
     pub utxo: Option<String>,
     /// The network of ETH, BNB, POL and further EVM assets where a call names none. Unset: `sepolia`. Here or as `EVM_NETWORK`.
     pub evm: Option<String>,
+    /// Whether a PSBT's segwit inputs may come without the transactions that made them. Their amounts are then what the caller
+    /// says; a signature commits to them, but to the amount of one input only, and two half-true PSBTs can burn coins as fees.
+    pub allow_witness_utxo_only: bool,
     /// Further EVM chains, one table each.
     pub evm_chains: Vec<EvmChain>,
+    /// Tokens whose amounts policies can judge, one table each. An amount of any other token is unknown.
+    pub tokens: Vec<Token>,
+}
+
+/// A token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Ticker of the coin of its chain, such as `ETH`.
+    pub asset: String,
+    /// Its network, such as `mainnet`.
+    pub network: String,
+    /// The contract's address.
+    pub contract: String,
+    /// Decimals of the token: policies see whole tokens, rounded up.
+    #[schemars(range(max = 36))]
+    pub decimals: u64,
 }
 
 /// A further EVM chain.
@@ -203,6 +225,24 @@ impl Default for Policy {
     fn default() -> Self {
         Self { directory: "/etc/kmsignd/policy.d".to_owned() }
     }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    /// The highest fee of one transaction, one table an asset. An asset without one has no such limit.
+    pub max_fee: Vec<MaxFee>,
+}
+
+/// A highest fee.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaxFee {
+    /// The ticker; an alias stands for its asset.
+    pub asset: String,
+    /// In satoshi, litoshi or koinu; for EVM assets in gwei.
+    #[schemars(range(max = 9_223_372_036_854_775_807_u64))]
+    pub amount: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

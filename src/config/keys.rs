@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::file::{EvmChain, File};
+use super::file::File;
 
 /// A section of the file with its keys.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ fn kind(property: &Value) -> KeyKind {
     };
     let bound = |name: &str| property.get(name).and_then(Value::as_u64);
     if is("array") {
-        KeyKind::Tables(keys(&schema_of::<EvmChain>()))
+        KeyKind::Tables(property.get("items").map(keys).unwrap_or_default())
     } else if is("boolean") {
         KeyKind::Boolean
     } else if is("integer") {

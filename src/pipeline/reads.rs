@@ -74,6 +74,9 @@ impl Services {
 
     fn explain(&self, caller: &Caller, explained: &Explained) -> Outcome {
         let request = &*explained.request;
+        if let Some(content) = self.decode(request) {
+            return self.explain_content(caller, explained.method, request, content);
+        }
         let subject = self.subject(request)?;
         let decision = self.decide(caller, explained.method, request, &subject);
         if let (false, Some(failure)) = (decision.is_allowed(), self.told_instead(caller, request, &subject)) {

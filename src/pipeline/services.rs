@@ -7,7 +7,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::key_nudges::KeyNudges;
+use crate::chains::fee_limits::FeeLimits;
 use crate::chains::networks::Networks;
+use crate::chains::tokens::Tokens;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Change, SyncConfig};
 use crate::kms::Kms;
@@ -22,6 +24,9 @@ use super::sync::SyncState;
 /// Reads that take milliseconds or more and run at once.
 const LONG_READS: usize = 4;
 
+/// Contents that are decoded and judged at once. Most take less than a millisecond, a few a second.
+const DECODING: usize = 16;
+
 /// Everything a request may need. One for the life of the daemon.
 pub struct Services {
     pub networks: Networks,
@@ -30,12 +35,15 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     pub started_at: Timestamp,
     pub rules: Rules,
+    pub content_rules: ContentRules,
     /// Wakes the tasks that keep wallets and keys together.
     pub key_nudges: KeyNudges,
     /// `None` where no MongoDB is configured: wallets then wait in the outbox.
     pub sync: Option<SyncState>,
     /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
     pub(super) long_reads: Semaphore,
+    /// The same for contents that are decoded and judged.
+    pub(super) decoding: Semaphore,
     policy: RwLock<Arc<Policy>>,
     policy_problem: Mutex<Option<String>>,
     kms_health: Mutex<KmsHealth>,
@@ -58,10 +66,19 @@ pub struct Rules {
     pub drift_checks_per_second: u32,
 }
 
+/// What the configuration knows of contents.
+#[derive(Debug, Default)]
+pub struct ContentRules {
+    pub tokens: Tokens,
+    pub max_fee: FeeLimits,
+    pub allow_witness_utxo_only: bool,
+}
+
 /// What [`Services`] are made of.
 pub struct Parts {
     pub networks: Networks,
     pub rules: Rules,
+    pub content_rules: ContentRules,
     pub store: Store,
     pub kms: Kms,
     pub clock: Arc<dyn Clock>,
@@ -96,7 +113,7 @@ pub enum KmsHealth {
 
 impl Services {
     pub fn new(parts: Parts, policy: Policy, reloader: Reloader) -> Self {
-        let Parts { networks, rules, store, kms, clock, sync } = parts;
+        let Parts { networks, rules, content_rules, store, kms, clock, sync } = parts;
         if let Some(sync) = &sync {
             store.limit_outbox(sync.max_pending);
         }
@@ -104,12 +121,14 @@ impl Services {
             sync: sync.map(SyncState::new),
             networks,
             rules,
+            content_rules,
             store,
             key_nudges: KeyNudges::default(),
             kms,
             started_at: clock.now(),
             clock,
             long_reads: Semaphore::new(LONG_READS),
+            decoding: Semaphore::new(DECODING),
             policy: RwLock::new(Arc::new(policy)),
             policy_problem: Mutex::default(),
             kms_health: Mutex::new(KmsHealth::NotAsked),

@@ -45,13 +45,44 @@ pub(super) const WHOLE_SETS: [&str; 3] = ["recipients", "tokens", "programs"];
 /// Most effects of one spend. A Bitcoin transaction that nodes relay has at most about 3,200 outputs.
 pub const MAX_EFFECTS: usize = 4096;
 
+/// Most judgements of one call: each effect and the whole, for each wallet and each action that it needs. Two actions of a
+/// hundred wallets with a hundred recipients take a fifth of it, and it takes about a second.
+pub const MAX_JUDGEMENTS: usize = 100_000;
+
 impl Policy {
     /// Judges each effect by itself and then the whole; the first denial is the answer.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
-        let (verdict, mut policies) = match self.judge(question) {
+        let (verdict, policies) = match self.judge(question) {
             Ok(permits) => (Verdict::Permitted, permits),
             Err(Denial { verdict, policies }) => (verdict, policies),
         };
+        self.decision(question, verdict, policies)
+    }
+
+    /// Judges what is allowed only if `first` and every one of `others` are. The first denial is the answer; otherwise it is that of
+    /// `first`, with the policies that permitted any of them.
+    pub fn decide_all(&self, first: &Question<'_>, others: &[Question<'_>]) -> Decision {
+        let parts = |question: &Question<'_>| match question.context {
+            Context::Spend(spend) => spend.effects.len().saturating_add(1),
+            Context::Method(_) | Context::Create { .. } => 1,
+        };
+        let questions = std::iter::once(first).chain(others);
+        let judgements = questions.clone().map(parts).fold(0_usize, usize::saturating_add);
+        if judgements > MAX_JUDGEMENTS {
+            let why = format!("it needs {judgements} judgements, and at most {MAX_JUDGEMENTS} are made for one call");
+            return self.decision(first, Verdict::Unanswerable(why), Vec::new());
+        }
+        let mut permits = Vec::new();
+        for question in questions {
+            match self.judge(question) {
+                Ok(mut more) => permits.append(&mut more),
+                Err(Denial { verdict, policies }) => return self.decision(question, verdict, policies),
+            }
+        }
+        self.decision(first, Verdict::Permitted, permits)
+    }
+
+    fn decision(&self, question: &Question<'_>, verdict: Verdict, mut policies: Vec<&str>) -> Decision {
         policies.sort_unstable();
         policies.dedup();
         Decision {

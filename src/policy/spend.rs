@@ -1,6 +1,9 @@
 //! What a signature would do, as policies see it. Amounts are whole minor units (satoshi, koinu, drops, lamport, lovelace),
 //! EVM amounts in gwei and tokens in whole tokens, both rounded up; every one saturates instead of wrapping.
 
+use serde::{Deserialize, Serialize};
+
+use crate::chains::decoded::Decoded;
 use crate::chains::effects::{Effect, EffectKind};
 use crate::clock::Timestamp;
 
@@ -12,13 +15,38 @@ pub struct Spent {
     pub signatures_last_hour: u64,
 }
 
-/// The transaction that this one would replace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The transaction that this one would replace, or several as one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Replaced {
     pub recipients: Vec<String>,
     pub total_out: u64,
     pub fee: u64,
     pub fee_rate: Option<u64>,
+}
+
+impl Replaced {
+    /// What others will see of this content once it is in their way.
+    pub fn of(decoded: &Decoded) -> Self {
+        let mut recipients: Vec<_> = decoded.effects.iter().filter_map(|effect| effect.recipient.clone()).collect();
+        recipients.sort_unstable();
+        recipients.dedup();
+        Self { recipients, total_out: decoded.total_out, fee: decoded.fee, fee_rate: decoded.fee_rate }
+    }
+
+    /// Both as one: all recipients, the sums, and the higher rate.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.recipients.extend(other.recipients);
+        self.recipients.sort_unstable();
+        self.recipients.dedup();
+        Self {
+            recipients: self.recipients,
+            total_out: self.total_out.saturating_add(other.total_out),
+            fee: self.fee.saturating_add(other.fee),
+            fee_rate: self.fee_rate.max(other.fee_rate),
+        }
+    }
 }
 
 /// A whole request to sign. It is judged effect by effect and once as a whole, and every judgement must permit it.
@@ -59,17 +87,30 @@ impl<'a> Spend<'a> {
         }
     }
 
+    /// Of what a decoder gave.
+    pub fn decoded(method: &'a str, at: Timestamp, decoded: &Decoded, replaced: Option<Replaced>) -> Self {
+        let spend = Self::new(method, at, decoded.effects.clone());
+        Self {
+            total_out: decoded.total_out,
+            fee: decoded.fee,
+            fee_rate: decoded.fee_rate,
+            unknown_parts: spend.unknown_parts || decoded.unknown_parts,
+            replaced,
+            ..spend
+        }
+    }
+
     /// A bare digest: nothing is known of what it does.
     pub fn raw(method: &'a str, at: Timestamp) -> Self {
         let effect = Effect { unknown_amount: true, ..Effect::new(EffectKind::Raw) };
         Self { unknown_parts: true, ..Self::new(method, at, vec![effect]) }
     }
 
-    pub(super) fn unknown_amount(&self) -> bool {
+    pub fn unknown_amount(&self) -> bool {
         self.effects.is_empty() || self.effects.iter().any(|effect| effect.unknown_amount)
     }
 
-    pub(super) fn unknown_parts(&self) -> bool {
+    pub fn unknown_parts(&self) -> bool {
         self.unknown_parts || self.effects.is_empty()
     }
 }

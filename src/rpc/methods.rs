@@ -413,7 +413,7 @@ pub static METHODS: &[Method] = &[
         name: "policy_explain",
         aliases: &[],
         action: Action::Read,
-        runs: Runs::Inline,
+        runs: Runs::ToItsEnd,
         by_position: false,
         params: &[required("method", ParamType::MethodName), optional("params", ParamType::Params)],
         result: ResultType::Explanation,

@@ -35,7 +35,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::policy::Decision;
 
 pub use self::change::StateChange;
-pub use self::guarded::{GuardedPayload, Made, OpenGuarded, OpenRepeat, ReservedGuarded};
+pub use self::guarded::{GuardedContent, Made, OpenGuarded, OpenRepeat, ReservedGuarded, Signed, Signing, SlotPayload};
 pub(super) use self::heal::append_daemon;
 pub(super) use self::in_flight::InFlight;
 pub(super) use self::live::Live;
@@ -213,6 +213,7 @@ impl Judged {
             facts: Facts {
                 request_id: self.request.as_ref().map(|request| request.id.to_string()),
                 on_behalf_of: self.on_behalf_of.as_ref().map(ToString::to_string),
+                summary: self.facts.summary.clone().filter(|_| kind != Kind::Outcome),
                 ..self.facts.clone()
             },
             decision: Some(DecisionFacts {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::commits::GuardedPayload;
+use super::commits::GuardedContent;
 use super::{Store, StoreError};
 use crate::guards::{ContentHash, Guard};
 use crate::ids::WalletId;
@@ -35,12 +35,16 @@ pub struct InTheWay {
 }
 
 impl Store {
-    /// The contents that `asked` would replace, for policy to see: each once, none if its signature was released before. The
+    /// The contents that `asked` would replace, for policy to see: each once, none if all of its own signatures were released before. The
     /// reserving transaction looks again.
-    pub fn in_the_way_of(&self, asked: &GuardedPayload) -> Result<Vec<InTheWay>, StoreError> {
+    pub fn in_the_way_of(&self, asked: &GuardedContent) -> Result<Vec<InTheWay>, StoreError> {
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            if find(&snapshot, &asked.slot())?.is_some_and(|known| known.signature.is_some()) {
+            let mut signed = true;
+            for slot in asked.slots() {
+                signed = signed && find(&snapshot, &slot)?.is_some_and(|known| known.signature.is_some());
+            }
+            if signed {
                 return Ok(Vec::new());
             }
             let mut found: Vec<InTheWay> = Vec::new();

@@ -39,8 +39,21 @@ impl EcdsaSignature {
 
 /// Reads `der` strictly and proves that `key` signed `digest`. Nothing is hashed here.
 pub fn check(key: &PublicKey, digest: &Digest32, der: &[u8]) -> Result<EcdsaSignature, SignatureError> {
-    let expected = key.secp256k1().ok_or_else(|| SignatureError::KeySpec { key: key.spec(), payload: KeySpec::EccSecgP256k1 })?;
     let (r, s) = parse_der(der)?;
+    check_scalars(key, digest, r, s)
+}
+
+/// As [`check`], of r then s, 32 bytes each.
+pub fn check_compact(key: &PublicKey, digest: &Digest32, r_s: &[u8; 64]) -> Result<EcdsaSignature, SignatureError> {
+    let (mut r, mut s) = ([0; 32], [0; 32]);
+    let (first, second) = r_s.split_at(32);
+    r.copy_from_slice(first);
+    s.copy_from_slice(second);
+    check_scalars(key, digest, r, s)
+}
+
+fn check_scalars(key: &PublicKey, digest: &Digest32, r: [u8; 32], s: [u8; 32]) -> Result<EcdsaSignature, SignatureError> {
+    let expected = key.secp256k1().ok_or_else(|| SignatureError::KeySpec { key: key.spec(), payload: KeySpec::EccSecgP256k1 })?;
     if r == [0; 32] || s == [0; 32] {
         return Err(SignatureError::Scalar);
     }

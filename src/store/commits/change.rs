@@ -30,7 +30,7 @@ impl Store {
     /// where the change would no longer apply.
     pub async fn change_state(&self, judged: Judged, change: StateChange) -> Recorded {
         let reserved = self
-            .reserve::<Infallible, _>(judged, None, move |reserving| match reserving.request_state()? {
+            .reserve::<Infallible, _>(judged, &[], move |reserving| match reserving.request_state()? {
                 RequestState::Fresh | RequestState::Unfinished(_) => reserving.change(&change),
                 ended => reserving.end(ended),
             })

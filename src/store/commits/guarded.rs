@@ -4,10 +4,10 @@
 //! It must never let two contents have one guard, release a second signature of one payload, give a stored signature out before
 //! it is durable, or free what a signature may exist for.
 //!
-//! A content may need several signatures, such as one for each input: each is a slot. A call has one of them made; for several
-//! at once, [`GuardedPayload`] gets a list of slots and the permit one payload for each, in the same transaction and under the
-//! same claim.
+//! A content may need several signatures, such as one for each input: each is a slot. They are reserved together, under one
+//! claim, and released together or not at all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::in_flight::Sharing;
@@ -23,37 +23,71 @@ use crate::outcome::{Failure, Outcome};
 use crate::store::guards::{self, Slot};
 use crate::store::{Store, StoreError, audit, requests};
 
-/// A payload whose content spends something.
+/// A content that spends something, with the payloads of which it needs signatures.
 #[derive(Debug, Clone)]
-pub struct GuardedPayload {
+pub struct GuardedContent {
+    /// At least one.
+    pub payloads: Vec<SlotPayload>,
+    pub guarded: Guarded,
+}
+
+/// One of the payloads.
+#[derive(Debug, Clone)]
+pub struct SlotPayload {
     pub wallet_id: WalletId,
     /// Which of the content's payloads, such as the number of the input; 0 where there is one.
     pub slot: u32,
     pub payload: SigningPayload,
-    pub guarded: Guarded,
 }
 
-impl GuardedPayload {
-    pub(in crate::store) const fn slot(&self) -> Slot {
-        Slot { content: *self.guarded.content(), wallet_id: self.wallet_id, slot: self.slot }
+impl GuardedContent {
+    pub(in crate::store) fn slots(&self) -> impl Iterator<Item = Slot> {
+        let content = *self.guarded.content();
+        self.payloads.iter().map(move |asked| Slot { content, wallet_id: asked.wallet_id, slot: asked.slot })
+    }
+
+    /// Each once, in order.
+    fn wallets(&self) -> Vec<WalletId> {
+        let mut wallets: Vec<_> = self.payloads.iter().map(|asked| asked.wallet_id).collect();
+        wallets.sort_unstable();
+        wallets.dedup();
+        wallets
     }
 }
 
 /// What a guarded reservation came to.
 pub enum ReservedGuarded {
-    /// Have it signed, and record what came of it.
-    Sign(Permit, UsableKey, OpenGuarded),
-    /// Signed before: KMS is not asked. Record the answer that is made of it.
-    Signed(SignatureBytes, UsableKey, OpenRepeat),
+    /// Have signed what is needed, and record what came of it. In the order of the payloads.
+    Sign(Vec<Signing>, OpenGuarded),
+    /// All of it was signed before: KMS is not asked. Record the answer that is made of it.
+    Signed(Vec<Signed>, OpenRepeat),
     /// The request has ended, and its end is recorded.
     Settled(Recorded),
 }
 
-/// The intent of a guarded signature, whose outcome is to be recorded.
+/// What one payload needs.
+#[must_use]
+pub enum Signing {
+    Needed(Permit, Arc<UsableKey>),
+    /// Released before.
+    Known(Signed),
+}
+
+/// A signature that was released before.
+#[must_use]
+#[derive(Debug)]
+pub struct Signed {
+    pub signature: SignatureBytes,
+    pub key: Arc<UsableKey>,
+}
+
+/// The intent of guarded signatures, whose outcome is to be recorded.
 #[must_use]
 pub struct OpenGuarded {
     open: OpenIntent,
-    slot: Slot,
+    /// Those of which a signature is needed.
+    slots: Vec<Slot>,
+    wallets: Vec<WalletId>,
     claim: ContentClaim,
 }
 
@@ -61,8 +95,8 @@ pub struct OpenGuarded {
 #[must_use]
 pub struct OpenRepeat {
     judged: Judged,
-    wallet_id: WalletId,
-    /// The intent under which it was made.
+    wallets: Vec<WalletId>,
+    /// The intent under which it was made, the last one of several.
     signed_by: u64,
     sharing: Option<Sharing>,
 }
@@ -80,22 +114,22 @@ pub enum Made {
 
 /// How a reserving transaction ended.
 enum Found {
-    Reserved(Reservation<(Permit, UsableKey, ContentClaim)>),
-    Signed(SignatureBytes, UsableKey, u64, Option<Sharing>),
+    Reserved(Reservation<(Vec<Signing>, Vec<Slot>, ContentClaim)>),
+    Signed(Vec<Signed>, u64, Option<Sharing>),
     /// Somebody signs this content, or one that it would replace.
     LookAgain(tokio::sync::watch::Receiver<()>),
 }
 
 impl Store {
-    /// Settles a guarded signature for good: key state, requestId and guards are checked, the guards are taken and the intent is
+    /// Settles guarded signatures for good: key states, requestId and guards are checked, the guards are taken and the intent is
     /// inserted, or none of it. While somebody else signs the same content, or one that it would replace, this waits for that.
-    pub async fn reserve_guarded(&self, mut judged: Judged, asked: GuardedPayload) -> ReservedGuarded {
+    pub async fn reserve_guarded(&self, mut judged: Judged, asked: GuardedContent) -> ReservedGuarded {
         /// Each look but the last waited for another call to end without a signature.
         const LOOKS: usize = 16;
         if !judged.decision.is_allowed() {
             return ReservedGuarded::Settled(self.record_denial(judged, None).await);
         }
-        let (slot, asked) = (asked.slot(), Arc::new(asked));
+        let (wallets, asked) = (asked.wallets(), Arc::new(asked));
         for _ in 0..LOOKS {
             // While nothing can be written, KMS is not asked for signatures that could only be withheld.
             let ailing = self.write_health().is_err();
@@ -113,21 +147,18 @@ impl Store {
                     let _ = ending.changed().await;
                     judged = back;
                 }
-                Ok((judged, Found::Signed(signature, key, signed_by, sharing))) => {
+                Ok((judged, Found::Signed(signed, signed_by, sharing))) => {
                     // What was read may have been written by the same transaction.
                     return match durable.wait().await {
-                        Ok(()) => {
-                            let wallet_id = slot.wallet_id;
-                            ReservedGuarded::Signed(signature, key, OpenRepeat { judged, wallet_id, signed_by, sharing })
-                        }
+                        Ok(()) => ReservedGuarded::Signed(signed, OpenRepeat { judged, wallets, signed_by, sharing }),
                         Err(error) => ReservedGuarded::Settled(shared(Recorded::withheld(&error), sharing)),
                     };
                 }
                 Ok((judged, Found::Reserved(reservation))) => {
-                    let reserved = self.reserved(judged, reservation, durable, Some(slot.wallet_id)).await;
+                    let reserved = self.reserved(judged, reservation, durable, &wallets).await;
                     return match if ailing { durably(reserved).await } else { reserved } {
-                        Reserved::Proceed((permit, key, claim), open) => {
-                            ReservedGuarded::Sign(permit, key, OpenGuarded { open, slot, claim })
+                        Reserved::Proceed((signing, slots, claim), open) => {
+                            ReservedGuarded::Sign(signing, OpenGuarded { open, slots, wallets, claim })
                         }
                         Reserved::Settled(recorded) => ReservedGuarded::Settled(recorded),
                     };
@@ -138,33 +169,37 @@ impl Store {
         ReservedGuarded::Settled(self.record_refusal(judged, Failure::KmsUnavailable { reason }).await)
     }
 
-    /// Records what came of a guarded signature. Released only if this returns a success.
+    /// Records what came of guarded signatures: `made` has one entry for each that was needed, in order. Released only if this
+    /// returns a success.
     pub async fn record_guarded(
         &self,
         guarded: OpenGuarded,
         outcome: Outcome,
-        made: Made,
+        made: Vec<Made>,
         kms_request_ids: KmsRequestIds,
     ) -> Recorded {
-        let OpenGuarded { open, slot, claim } = guarded;
-        let outcome = match (outcome, made) {
-            (Ok(_), Made::Nothing | Made::Unknown) => Err(Failure::Internal("an answer without its signature".to_owned())),
-            (outcome, _) => outcome,
+        let OpenGuarded { open, slots, wallets, claim } = guarded;
+        let complete = made.len() == slots.len() && made.iter().all(|made| matches!(made, Made::Signature(_)));
+        let outcome = match outcome {
+            Ok(_) if !complete => Err(Failure::Internal("an answer without its signatures".to_owned())),
+            outcome => outcome,
         };
         let (released, intent) = (outcome.is_ok(), open.intent.sequence);
-        let frees_request = !released && made != Made::Unknown;
+        let frees_request = !released && made.iter().all(|made| *made == Made::Nothing);
         let recorded = self
             .record_outcome(open, outcome, frees_request, kms_request_ids, move |transaction, _| {
-                match made {
-                    Made::Signature(signature) if released => {
-                        // There is a signature now, so the guards and the requestId stay with their content.
-                        if let Some(why) = forbids_release(transaction, slot.wallet_id)? {
-                            return Ok(Verdict::Withheld(why));
+                // There are signatures now, so the guards and the requestId stay with their content.
+                if released && let Some(why) = forbids_release(transaction, &wallets)? {
+                    return Ok(Verdict::Withheld(why));
+                }
+                for (slot, made) in slots.iter().zip(&made) {
+                    match made {
+                        Made::Signature(signature) if released => {
+                            guards::store(transaction.connection, slot, intent, signature)?;
                         }
-                        guards::store(transaction.connection, &slot, intent, &signature)?;
+                        Made::Nothing => guards::take_back(transaction.connection, slot, intent)?,
+                        Made::Signature(_) | Made::Unknown => {}
                     }
-                    Made::Nothing => guards::take_back(transaction.connection, &slot, intent)?,
-                    Made::Signature(_) | Made::Unknown => {}
                 }
                 Ok(Verdict::Stands)
             })
@@ -176,21 +211,22 @@ impl Store {
 
     /// Records that a signature released before is given again, and binds the requestId, if there is one, to this answer.
     pub async fn record_repeat(&self, repeat: OpenRepeat, outcome: Outcome) -> Recorded {
-        let OpenRepeat { judged, wallet_id, signed_by, sharing } = repeat;
+        let OpenRepeat { judged, wallets, signed_by, sharing } = repeat;
         let now = self.clock.now();
         let written = self
             .writer
             .submit(move |transaction| {
-                // The wallet may have been stopped, and that answered, since its key was found usable.
-                let stopped = if outcome.is_ok() { forbids_release(transaction, wallet_id)? } else { None };
+                // A wallet may have been stopped, and that answered, since its key was found usable.
+                let stopped = if outcome.is_ok() { forbids_release(transaction, &wallets)? } else { None };
+                let wallet_id = only(&wallets);
                 let outcome = stopped.map_or(outcome, Err);
                 if let (Some(key), Some(request), Ok(answer)) = (judged.request_key(), &judged.request, &outcome) {
-                    requests::bind(transaction.connection, &key, &request.content_hash, Some(wallet_id), signed_by)?;
+                    requests::bind(transaction.connection, &key, &request.content_hash, wallet_id, signed_by)?;
                     requests::answer(transaction.connection, &key, answer.as_json(), now)?;
                 }
                 let word = outcome.as_ref().err().map_or("success", Failure::kind);
                 audit::append(transaction, |sequence| {
-                    judged.record(sequence, now, Kind::Repeat, Some(signed_by), Some(word)).about(Some(wallet_id))
+                    judged.record(sequence, now, Kind::Repeat, Some(signed_by), Some(word)).about(wallet_id)
                 })?;
                 Ok(outcome)
             })
@@ -212,14 +248,25 @@ fn shared(recorded: Recorded, sharing: Option<Sharing>) -> Recorded {
     recorded
 }
 
+/// The wallet, where there is one.
+fn only(wallets: &[WalletId]) -> Option<WalletId> {
+    match wallets {
+        [wallet] => Some(*wallet),
+        _ => None,
+    }
+}
+
 /// The reserving transaction. Every check comes before anything is taken, since a refusal is written too.
-fn look(reserving: Reserving<'_, '_>, asked: &GuardedPayload) -> Result<Found, StoreError> {
-    let GuardedPayload { wallet_id, payload, guarded, .. } = asked;
-    let (slot, content, digest) = (asked.slot(), guarded.content(), payload.digest());
-    let key = match reserving.usable_key(*wallet_id)? {
-        Ok(key) => key,
-        Err(failure) => return reserving.refuse(failure).map(Found::Reserved),
-    };
+fn look(reserving: Reserving<'_, '_>, asked: &GuardedContent) -> Result<Found, StoreError> {
+    let GuardedContent { payloads, guarded } = asked;
+    let (wallets, content) = (asked.wallets(), guarded.content());
+    let mut keys: BTreeMap<WalletId, Arc<UsableKey>> = BTreeMap::new();
+    for wallet_id in &wallets {
+        match reserving.usable_key(*wallet_id)? {
+            Ok(key) => keys.insert(*wallet_id, Arc::new(key)),
+            Err(failure) => return reserving.refuse(failure).map(Found::Reserved),
+        };
+    }
     match reserving.request_state()? {
         RequestState::Fresh | RequestState::Unfinished(_) => {}
         ended => return reserving.end(ended).map(Found::Reserved),
@@ -228,15 +275,33 @@ fn look(reserving: Reserving<'_, '_>, asked: &GuardedPayload) -> Result<Found, S
         return Ok(Found::LookAgain(ending));
     }
     let connection = reserving.transaction.connection;
-    if let Some(known) = guards::find(connection, &slot)? {
+    let (mut signing, mut needed, mut signed_by) = (Vec::new(), Vec::new(), None);
+    for (slot, SlotPayload { wallet_id, payload, .. }) in asked.slots().zip(payloads) {
+        let key = keys.get(wallet_id).ok_or_else(|| StoreError::Corrupt(format!("no key of wallet {wallet_id}")))?;
+        let (known, digest) = (guards::find(connection, &slot)?, payload.digest());
         // A segwit digest covers amounts that the transaction's id does not: two claims about them are two payloads.
-        if known.digest != digest {
+        if known.as_ref().is_some_and(|known| known.digest != digest) {
             let failure = other_payload(guarded);
             return reserving.refuse(failure).map(Found::Reserved);
         }
-        if let Some(signature) = known.signature {
-            return Ok(Found::Signed(signature, key, known.intent, reserving.share()));
+        match known.and_then(|known| Some((known.signature?, known.intent))) {
+            Some((signature, intent)) => {
+                signed_by = signed_by.max(Some(intent));
+                signing.push(Signing::Known(Signed { signature, key: Arc::clone(key) }));
+            }
+            None => {
+                needed.push((slot, digest));
+                let permit = Permit { wallet_id: *wallet_id, payload: payload.clone() };
+                signing.push(Signing::Needed(permit, Arc::clone(key)));
+            }
         }
+    }
+    if let (true, Some(signed_by)) = (needed.is_empty(), signed_by) {
+        let signed = signing.into_iter().filter_map(|signing| match signing {
+            Signing::Known(signed) => Some(signed),
+            Signing::Needed(..) => None,
+        });
+        return Ok(Found::Signed(signed.collect(), signed_by, reserving.share()));
     }
     for guard in guarded.guards() {
         let Some(other) = guards::holder(connection, guard)?.filter(|other| other != content) else { continue };
@@ -256,10 +321,12 @@ fn look(reserving: Reserving<'_, '_>, asked: &GuardedPayload) -> Result<Found, S
     for guard in guarded.guards() {
         guards::take(connection, guard, content)?;
     }
-    let permit = Permit { wallet_id: *wallet_id, payload: payload.clone() };
-    let reservation = reserving.open(Some(*wallet_id), (permit, key, claim))?;
+    let slots = needed.iter().map(|(slot, _)| *slot).collect();
+    let reservation = reserving.open(only(&wallets), (signing, slots, claim))?;
     if let Reservation::Opened { intent, .. } = &reservation {
-        guards::begin(connection, &slot, &digest, intent.sequence)?;
+        for (slot, digest) in &needed {
+            guards::begin(connection, slot, digest, intent.sequence)?;
+        }
     }
     Ok(Found::Reserved(reservation))
 }

@@ -56,11 +56,11 @@ pub(super) enum Verdict {
 pub type KmsRequestIds = Vec<String>;
 
 impl Store {
-    /// Records what came of a signature. Released only if this returns a success: where the wallet no longer signs, the
-    /// signature is withheld, since whoever stopped it has been answered or is about to be.
+    /// Records what came of a signature. Released only if this returns a success: where the wallet no longer signs, or signing is
+    /// frozen, the signature is withheld, since whoever stopped it has been answered or is about to be.
     ///
-    /// If KMS's answer was `lost`, the requestId stays with its content: the same content may sign again, since nothing was
-    /// released. So it does if the signature is withheld, because signing was frozen while KMS signed.
+    /// If KMS's answer was `lost`, or the signature is withheld, the requestId stays with its content: the same content may sign
+    /// again, since nothing was released.
     pub async fn record_signing(
         &self,
         open: OpenIntent,
@@ -71,11 +71,7 @@ impl Store {
         let frees_request = outcome.is_err() && !lost;
         let signed = open.wallet_id.filter(|_| outcome.is_ok());
         self.record_outcome(open, outcome, frees_request, kms_request_ids, move |transaction, _| {
-            let Some(wallet_id) = signed else { return Ok(Verdict::Stands) };
-            if let Some(stopped) = no_longer_signs(transaction, wallet_id)? {
-                return Ok(Verdict::Refused(stopped));
-            }
-            Ok(freezes::in_force(transaction.connection)?.map_or(Verdict::Stands, Verdict::Withheld))
+            Ok(forbids_release(transaction, signed.as_slice())?.map_or(Verdict::Stands, Verdict::Withheld))
         })
         .await
     }
@@ -158,14 +154,11 @@ impl Store {
 
     /// Records that a call ends as the one under the same requestId did. Whoever asks for a signature while signing is frozen, or
     /// of a wallet that was stopped, does not get it from another call either.
-    pub(super) async fn record_shared(&self, judged: Judged, outcome: Outcome, signs: Option<WalletId>) -> Recorded {
+    pub(super) async fn record_shared(&self, judged: Judged, outcome: Outcome, signs: &[WalletId]) -> Recorded {
         let now = self.clock.now();
-        let signed = signs.filter(|_| outcome.is_ok());
+        let signed = if outcome.is_ok() { signs.to_vec() } else { Vec::new() };
         let written = self.writer.submit(move |transaction| {
-            let stopped = match signed {
-                Some(wallet_id) => forbids_release(transaction, wallet_id)?,
-                None => None,
-            };
+            let stopped = forbids_release(transaction, &signed)?;
             let outcome = stopped.map_or(outcome, Err);
             let word = outcome.as_ref().err().map_or("success", Failure::kind);
             audit::append(transaction, |sequence| judged.record(sequence, now, Kind::Repeat, None, Some(word)))?;
@@ -275,16 +268,18 @@ pub(super) fn note_fate(
     }
 }
 
-/// Why a signature of this wallet must not be released now: its state, or a freeze.
-pub(super) fn forbids_release(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
-    match no_longer_signs(transaction, id)? {
-        Some(stopped) => Ok(Some(stopped)),
-        None => freezes::in_force(transaction.connection),
+/// Why signatures of these wallets must not be released now: a state, or a freeze. Nothing stops what is no signature.
+pub(super) fn forbids_release(transaction: &WriteTransaction<'_>, signed: &[WalletId]) -> Result<Option<Failure>, StoreError> {
+    for id in signed {
+        if let Some(stopped) = no_longer_signs(transaction, *id)? {
+            return Ok(Some(stopped));
+        }
     }
+    if signed.is_empty() { Ok(None) } else { freezes::in_force(transaction.connection) }
 }
 
 /// Why a signature of this wallet must not be released, if its state says so.
-pub(super) fn no_longer_signs(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
+fn no_longer_signs(transaction: &WriteTransaction<'_>, id: WalletId) -> Result<Option<Failure>, StoreError> {
     let status = wallets::status(transaction.connection, id)?;
     let withheld = || tracing::warn!(wallet = %id, %status, "the wallet was stopped while KMS signed; the signature is withheld");
     Ok((!status.can_sign()).then(|| {

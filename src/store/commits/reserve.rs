@@ -51,7 +51,7 @@ impl Store {
     ) -> Reserved<(Permit, UsableKey)> {
         // While nothing can be written, KMS is not asked for signatures that could only be withheld.
         let ailing = self.write_health().is_err();
-        let reserved = self.reserve(judged, Some(wallet_id), move |reserving| {
+        let reserved = self.reserve(judged, std::slice::from_ref(&wallet_id), move |reserving| {
             let key = match reserving.usable_key(wallet_id)? {
                 Ok(key) => key,
                 Err(failure) => return reserving.refuse(failure),
@@ -72,7 +72,7 @@ impl Store {
     pub async fn reserve_creation(&self, judged: Judged, wallet: Wallet) -> Reserved<CreationPermit> {
         let max_pending = self.max_pending.load(Ordering::Relaxed);
         let reserved = self
-            .reserve(judged, None, move |reserving| match reserving.request_state()? {
+            .reserve(judged, &[], move |reserving| match reserving.request_state()? {
                 RequestState::Fresh => {
                     let waiting = outbox::rows(reserving.transaction.connection)?;
                     if waiting >= max_pending {
@@ -104,7 +104,7 @@ impl Store {
     /// Settles an action that does not involve KMS, and inserts its intent.
     pub async fn reserve_action(&self, judged: Judged) -> Reserved<()> {
         let reserved = self
-            .reserve(judged, None, |reserving| match reserving.request_state()? {
+            .reserve(judged, &[], |reserving| match reserving.request_state()? {
                 RequestState::Fresh | RequestState::Unfinished(_) => reserving.open(None, ()),
                 ended => reserving.end(ended),
             })
@@ -112,8 +112,8 @@ impl Store {
         durably(reserved).await
     }
 
-    /// `signs`: the wallet of which the call's success releases a signature, or what a signature was made for.
-    pub(super) async fn reserve<T, F>(&self, judged: Judged, signs: Option<WalletId>, settle: F) -> Reserved<T>
+    /// `signs`: the wallets of which the call's success releases a signature, or what a signature was made for.
+    pub(super) async fn reserve<T, F>(&self, judged: Judged, signs: &[WalletId], settle: F) -> Reserved<T>
     where
         T: Send + 'static,
         F: FnOnce(Reserving<'_, '_>) -> Result<Reservation<T>, StoreError> + Send + 'static,
@@ -139,7 +139,7 @@ impl Store {
         judged: Judged,
         reservation: Reservation<T>,
         durable: Durable,
-        signs: Option<WalletId>,
+        signs: &[WalletId],
     ) -> Reserved<T> {
         match reservation {
             Reservation::Opened { permit, wallet_id, intent, live, sharing } => {
@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// Waits for the call that runs under the same requestId, and ends as it does.
-    async fn repeat_running(&self, judged: Judged, mut ending: Ending, signs: Option<WalletId>) -> Recorded {
+    async fn repeat_running(&self, judged: Judged, mut ending: Ending, signs: &[WalletId]) -> Recorded {
         let outcome = match ending.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,

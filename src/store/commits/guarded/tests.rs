@@ -120,43 +120,46 @@ impl Rig {
     }
 
     /// Content `number`, which spends these outpoints.
-    fn spend(&self, number: u8, outpoints: &[u32]) -> GuardedPayload {
+    fn spend(&self, number: u8, outpoints: &[u32]) -> GuardedContent {
         let guards = outpoints.iter().map(|index| Guard::outpoint(&self.network, &[1; 32], *index)).collect();
         self.guarded(number, guards)
     }
 
     /// Content `number`, which uses nonce 7.
-    fn with_nonce(&self, number: u8) -> GuardedPayload {
+    fn with_nonce(&self, number: u8) -> GuardedContent {
         self.guarded(number, vec![Guard::evm_nonce(self.wallet, 1, 7)])
     }
 
-    fn guarded(&self, number: u8, guards: Vec<Guard>) -> GuardedPayload {
+    fn guarded(&self, number: u8, guards: Vec<Guard>) -> GuardedContent {
         let content = content(number);
-        GuardedPayload {
-            wallet_id: self.wallet,
-            slot: 0,
-            payload: SigningPayload::EcdsaDigest(Digest32::new([number; 32])),
+        GuardedContent {
+            payloads: vec![self.slot(0, number)],
             guarded: Guarded::new(content, guards, &format!("summary {number}")).unwrap(),
         }
     }
 
+    fn slot(&self, slot: u32, digest: u8) -> SlotPayload {
+        let payload = SigningPayload::EcdsaDigest(Digest32::new([digest; 32]));
+        SlotPayload { wallet_id: self.wallet, slot, payload }
+    }
+
     /// The way of the pipeline.
-    async fn sign(&self, asked: GuardedPayload, request_id: Option<(&str, u8)>, kms: Kms) -> Outcome {
+    async fn sign(&self, asked: GuardedContent, request_id: Option<(&str, u8)>, kms: Kms) -> Outcome {
         match self.store.reserve_guarded(self.judged(request_id), asked).await {
-            ReservedGuarded::Sign(_, _, open) => {
+            ReservedGuarded::Sign(_, open) => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 self.end(open, kms).await
             }
-            ReservedGuarded::Signed(signature, _, repeat) => self.store.record_repeat(repeat, answer(&signature)).await,
+            ReservedGuarded::Signed(signed, repeat) => self.store.record_repeat(repeat, answer(&signatures(&signed))).await,
             ReservedGuarded::Settled(recorded) => recorded,
         }
         .into_outcome()
     }
 
     /// Has it signed, up to KMS's answer.
-    async fn begin(&self, asked: GuardedPayload) -> OpenGuarded {
+    async fn begin(&self, asked: GuardedContent) -> OpenGuarded {
         match self.store.reserve_guarded(self.judged(None), asked).await {
-            ReservedGuarded::Sign(_, _, open) => open,
+            ReservedGuarded::Sign(_, open) => open,
             ReservedGuarded::Signed(..) | ReservedGuarded::Settled(_) => panic!("nothing to sign"),
         }
     }
@@ -165,11 +168,11 @@ impl Rig {
         let failure = Failure::KmsUnavailable { reason: "as told".to_owned() };
         let (outcome, made) = match kms {
             Kms::Signs => {
-                let signature = self.new_signature();
-                (answer(&signature), Made::Signature(signature))
+                let signatures: Vec<_> = open.slots.iter().map(|_| self.new_signature()).collect();
+                (answer(&signatures), signatures.into_iter().map(Made::Signature).collect())
             }
-            Kms::Refuses => (Err(failure), Made::Nothing),
-            Kms::Loses => (Err(failure), Made::Unknown),
+            Kms::Refuses => (Err(failure), vec![Made::Nothing; open.slots.len()]),
+            Kms::Loses => (Err(failure), vec![Made::Unknown; open.slots.len()]),
         };
         self.store.record_guarded(open, outcome, made, Vec::new()).await
     }
@@ -183,12 +186,12 @@ impl Rig {
         self.signed.load(Ordering::SeqCst)
     }
 
-    async fn ok(&self, asked: &GuardedPayload) -> String {
+    async fn ok(&self, asked: &GuardedContent) -> String {
         self.sign(asked.clone(), None, Kms::Signs).await.unwrap().as_json().to_owned()
     }
 
     /// The field of the conflict.
-    async fn conflicts(&self, asked: &GuardedPayload) -> &'static str {
+    async fn conflicts(&self, asked: &GuardedContent) -> &'static str {
         conflict_of(self.sign(asked.clone(), None, Kms::Signs).await)
     }
 
@@ -226,8 +229,12 @@ fn content(number: u8) -> crate::guards::ContentHash {
     crate::guards::ContentHash::of_wallet(WALLET.parse().unwrap(), &[number])
 }
 
-fn answer(signature: &SignatureBytes) -> Outcome {
-    Answer::of(&hex::encode(signature.to_bytes()))
+fn answer(signatures: &[SignatureBytes]) -> Outcome {
+    Answer::of(&signatures.iter().map(|signature| hex::encode(signature.to_bytes())).collect::<Vec<_>>())
+}
+
+fn signatures(signed: &[Signed]) -> Vec<SignatureBytes> {
+    signed.iter().map(|signed| signed.signature).collect()
 }
 
 #[track_caller]
@@ -239,7 +246,7 @@ fn conflict_of(outcome: Outcome) -> &'static str {
 }
 
 /// Asks for all at once; what each got.
-async fn race(rig: &Arc<Rig>, asked: Vec<GuardedPayload>) -> Vec<Outcome> {
+async fn race(rig: &Arc<Rig>, asked: Vec<GuardedContent>) -> Vec<Outcome> {
     let start = Arc::new(Barrier::new(asked.len()));
     let racers: Vec<_> = asked
         .into_iter()
@@ -410,8 +417,7 @@ async fn request_id_is_bound_by_a_repeated_signature_too() {
 async fn slots_of_one_content_have_a_signature_each_and_share_the_guards() {
     let rig = Rig::new().await;
     let one = rig.spend(1, &[0, 1]);
-    let slot =
-        |slot, digest| GuardedPayload { slot, payload: SigningPayload::EcdsaDigest(Digest32::new([digest; 32])), ..one.clone() };
+    let slot = |slot, digest| GuardedContent { payloads: vec![rig.slot(slot, digest)], ..one.clone() };
     let first = rig.ok(&slot(0, 10)).await;
     assert_eq!(rig.conflicts(&slot(0, 99)).await, "outpoint", "the same input with another claim about its amount");
     rig.sign(slot(1, 11), None, Kms::Refuses).await.unwrap_err();
@@ -420,6 +426,39 @@ async fn slots_of_one_content_have_a_signature_each_and_share_the_guards() {
     assert_ne!(first, second);
     assert_eq!((rig.ok(&slot(0, 10)).await, rig.ok(&slot(1, 11)).await), (first, second));
     assert_eq!(rig.signed(), 2);
+}
+
+#[tokio::test]
+async fn slots_asked_for_together_are_released_together_or_not_at_all() {
+    let rig = Rig::new().await;
+    let two = GuardedContent { payloads: vec![rig.slot(0, 10), rig.slot(1, 11)], ..rig.spend(1, &[0, 1]) };
+    let failure = || Err(Failure::KmsUnavailable { reason: "as told".to_owned() });
+    let open = rig.begin(two.clone()).await;
+    let made = vec![Made::Nothing, Made::Nothing];
+    rig.store.record_guarded(open, failure(), made, Vec::new()).await.into_outcome().unwrap_err();
+    assert_eq!(rig.guards().await, [].into(), "nothing was signed");
+
+    let open = rig.begin(two.clone()).await;
+    let made = vec![Made::Signature(rig.new_signature()), Made::Nothing];
+    rig.store.record_guarded(open, failure(), made, Vec::new()).await.into_outcome().unwrap_err();
+    assert_eq!(rig.guards().await, [(0, (1, None)), (1, (1, None))].into(), "there is a signature of one, though unreleased");
+    assert_eq!(rig.conflicts(&rig.spend(2, &[1])).await, "outpoint");
+
+    let answer = rig.ok(&two).await;
+    assert_eq!(rig.ok(&two).await, answer);
+    assert_eq!(rig.signed(), 3, "the unreleased one, and two");
+    // One more slot than before: those released come back, and the new one alone is signed.
+    let mut three = two.clone();
+    three.payloads.push(rig.slot(2, 12));
+    let ReservedGuarded::Sign(signing, open) = rig.store.reserve_guarded(rig.judged(None), three).await else {
+        panic!("one of them is new")
+    };
+    assert!(matches!(&signing[..], [Signing::Known(_), Signing::Known(_), Signing::Needed(..)]));
+    assert_eq!(open.slots.len(), 1);
+    rig.end(open, Kms::Signs).await.into_outcome().unwrap();
+    let mut other_claim = two.clone();
+    other_claim.payloads[1] = rig.slot(1, 99);
+    assert_eq!(rig.conflicts(&other_claim).await, "outpoint");
 }
 
 #[tokio::test]
@@ -436,7 +475,7 @@ async fn answer_without_a_signature_is_not_released() {
     let rig = Rig::new().await;
     for made in [Made::Nothing, Made::Unknown] {
         let open = rig.begin(rig.with_nonce(1)).await;
-        let recorded = rig.store.record_guarded(open, Answer::of(&"x"), made, Vec::new()).await;
+        let recorded = rig.store.record_guarded(open, Answer::of(&"x"), vec![made], Vec::new()).await;
         assert!(matches!(recorded.into_outcome(), Err(Failure::Internal(_))));
     }
 }
@@ -484,13 +523,13 @@ async fn repeat_of_a_signature_is_withheld_if_the_wallet_was_stopped_meanwhile()
     let rig = Rig::new().await;
     let one = rig.with_nonce(1);
     rig.ok(&one).await;
-    let ReservedGuarded::Signed(signature, _, repeat) = rig.store.reserve_guarded(rig.judged(None), one).await else {
+    let ReservedGuarded::Signed(signed, repeat) = rig.store.reserve_guarded(rig.judged(None), one).await else {
         panic!("it was signed before")
     };
     rig.execute("UPDATE wallets SET status = 'DISABLED'").await.unwrap();
     let stopped = Failure::KeyNotUsable { status: Status::Disabled };
-    assert_eq!(rig.store.record_repeat(repeat, answer(&signature)).await.into_outcome().unwrap_err(), stopped);
-    let shared = rig.store.record_shared(rig.judged(Some(("r", 1))), answer(&signature), Some(rig.wallet)).await;
+    assert_eq!(rig.store.record_repeat(repeat, answer(&signatures(&signed))).await.into_outcome().unwrap_err(), stopped);
+    let shared = rig.store.record_shared(rig.judged(Some(("r", 1))), answer(&signatures(&signed)), &[rig.wallet]).await;
     assert_eq!(shared.into_outcome().unwrap_err(), stopped);
-    assert!(rig.store.record_shared(rig.judged(None), answer(&signature), None).await.into_outcome().is_ok());
+    assert!(rig.store.record_shared(rig.judged(None), answer(&signatures(&signed)), &[]).await.into_outcome().is_ok());
 }

@@ -29,7 +29,7 @@ async fn guarded_signature_while_frozen_is_refused_and_takes_no_guard() {
 async fn guarded_signature_made_while_it_is_stopped_is_withheld_and_keeps_guard_and_request_id() {
     for (stop, go_on) in [(FREEZE, LIFT), ("UPDATE wallets SET status = 'DISABLED'", "UPDATE wallets SET status = 'CREATED'")] {
         let rig = Rig::new().await;
-        let ReservedGuarded::Sign(_, _, open) = rig.store.reserve_guarded(rig.judged(Some(("r", 1))), rig.spend(1, &[1])).await
+        let ReservedGuarded::Sign(_, open) = rig.store.reserve_guarded(rig.judged(Some(("r", 1))), rig.spend(1, &[1])).await
         else {
             panic!("it should sign");
         };
@@ -48,13 +48,12 @@ async fn guarded_signature_made_while_it_is_stopped_is_withheld_and_keeps_guard_
 async fn signature_of_before_that_is_about_to_be_given_again_is_withheld_by_a_freeze() {
     let rig = Rig::new().await;
     rig.ok(&rig.spend(1, &[1])).await;
-    let ReservedGuarded::Signed(signature, _, repeat) =
-        rig.store.reserve_guarded(rig.judged(Some(("r", 1))), rig.spend(1, &[1])).await
+    let ReservedGuarded::Signed(signed, repeat) = rig.store.reserve_guarded(rig.judged(Some(("r", 1))), rig.spend(1, &[1])).await
     else {
         panic!("it was signed before");
     };
     rig.execute(FREEZE).await.unwrap();
-    assert!(is_frozen(&rig.store.record_repeat(repeat, answer(&signature)).await.into_outcome()));
+    assert!(is_frozen(&rig.store.record_repeat(repeat, answer(&signatures(&signed))).await.into_outcome()));
     rig.execute(LIFT).await.unwrap();
     rig.sign(rig.spend(1, &[1]), Some(("r", 1)), Kms::Signs).await.unwrap();
     assert_eq!(rig.signed(), 1);

@@ -1,0 +1,436 @@
+//! What is decoded on its way: from the content to the decision, from there to the proven signatures of every payload.
+//!
+//! It must never judge what it does not sign, nor sign what it did not judge: both are one [`Content`].
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::Services;
+use super::judge::{Subject, denied};
+use super::summary::Summary;
+use crate::audit::record::Facts;
+use crate::caller::Caller;
+use crate::chains::decoded::Rule;
+use crate::crash_points::{self, CrashPoint};
+use crate::guards::{Guarded, GuardsError};
+use crate::kms::Answered;
+use crate::outcome::{Failure, Outcome};
+use crate::policy::{Action, Context, Decision, Principal, Question, Replaced, Resource, Spend};
+use crate::rpc::methods::Method;
+use crate::rpc::{Call, Request};
+use crate::store::CachedWallet;
+use crate::store::commits::{
+    GuardedContent, Judged, Made, Permit, Recorded, Reserved, ReservedGuarded, Signed, Signing, SlotPayload, UsableKey,
+};
+use crate::verify::{self, VerifiedSignature};
+use crate::wallets::content::{Assemble, Content, ContentPayload, Lookup};
+use crate::wallets::{facts_of, sign_evm, sign_message, sign_psbt, unreadable};
+
+/// Signatures of one call that KMS is asked for at once: a PSBT of many inputs takes a few round trips, and leaves the connections
+/// to KMS to others too.
+const AT_ONCE: usize = 64;
+
+/// A content with what the policy says of it.
+pub struct Considered {
+    pub content: Content,
+    pub decision: Decision,
+    /// What is reserved, for what spends.
+    pub guarded: Option<GuardedContent>,
+    pub summary: Summary,
+    /// Whether it would replace others, and may not.
+    pub refused_replacement: Option<Decision>,
+}
+
+/// What a payload of the content came to.
+struct Attempt {
+    result: Result<VerifiedSignature, Failure>,
+    made: Made,
+    request_ids: Vec<String>,
+}
+
+impl Services {
+    /// Decodes what is asked to be signed; `None` for requests that ask for no decoded content.
+    pub(super) fn decode(&self, request: &Request) -> Option<Result<Content, Failure>> {
+        let lookup = Lookup {
+            store: &self.store,
+            networks: &self.networks,
+            tokens: &self.content_rules.tokens,
+            allow_witness_utxo_only: self.content_rules.allow_witness_utxo_only,
+        };
+        Some(match request {
+            Request::SignTransaction(transaction) => sign_evm::transaction(&lookup, transaction),
+            Request::SignAuthorization(authorization) => sign_evm::authorization(&lookup, authorization),
+            Request::SignPersonal(personal) => sign_message::personal(&lookup, &personal.address, personal.message.as_bytes()),
+            Request::SignTypedData(signing) => sign_message::typed_data(&lookup, &signing.address, &signing.typed_data),
+            Request::SignUtxoMessage(message) => {
+                sign_message::utxo(&lookup, &message.selector, message.message.as_str(), message.format)
+            }
+            Request::SignPsbt(signing) => sign_psbt::psbt(&lookup, &signing.network, &signing.psbt, signing.finalize),
+            _ => return None,
+        })
+    }
+
+    /// What the policy says of a content.
+    ///
+    /// # Errors
+    /// What stands in the way whatever the policy says.
+    pub(super) fn consider(&self, caller: &Caller, method: &'static Method, content: Content) -> Result<Considered, Failure> {
+        let guarded = guard(&content)?;
+        let in_the_way = match &guarded {
+            Some(guarded) => self.store.in_the_way_of(guarded).map_err(unreadable)?,
+            None => Vec::new(),
+        };
+        let mut replaced: Option<Replaced> = None;
+        for other in &in_the_way {
+            let known = serde_json::from_str::<Replaced>(&other.summary).map_err(|error| Failure::Internal(error.to_string()))?;
+            replaced = Some(replaced.map_or(known.clone(), |sum| sum.and(known)));
+        }
+        let spend = Spend::decoded(method.name, self.clock.now(), &content.decoded, replaced);
+        let actions: Vec<Action> = std::iter::once(method.action).chain(content.more_actions.iter().copied()).collect();
+        let decision = self.ask_of_all(caller, &actions, &content, &spend);
+        let refused_replacement = (decision.is_allowed() && !in_the_way.is_empty())
+            .then(|| self.ask_of_all(caller, &[Action::Replace], &content, &spend))
+            .filter(|decision| !decision.is_allowed());
+        let may_replace = decision.is_allowed() && refused_replacement.is_none();
+        let guarded = guarded.map(|GuardedContent { payloads, guarded }| {
+            // Whoever may not replace gets the conflict, which says who has the guard.
+            let replaces = if may_replace { in_the_way.iter().map(|other| other.content).collect() } else { Vec::new() };
+            GuardedContent { payloads, guarded: guarded.replacing(replaces) }
+        });
+        let summary = Summary::new(method, &actions, &content, &spend);
+        Ok(Considered { content, decision, guarded, summary, refused_replacement })
+    }
+
+    /// Every action, of every wallet that would sign.
+    fn ask_of_all(&self, caller: &Caller, actions: &[Action], content: &Content, spend: &Spend<'_>) -> Decision {
+        let facts: Vec<_> = wallets(&content.payloads).into_iter().map(|wallet| facts_of(wallet, &self.networks)).collect();
+        let principal = Principal { uid: caller.uid(), groups: caller.groups() };
+        let questions: Vec<Question<'_>> = facts
+            .iter()
+            .flat_map(|facts| actions.iter().map(move |action| (facts, *action)))
+            .map(|(facts, action)| Question {
+                principal,
+                action,
+                resource: Resource::Wallet(facts.borrowed()),
+                context: Context::Spend(spend),
+            })
+            .collect();
+        match questions.split_first() {
+            Some((first, others)) => self.policy().decide_all(first, others),
+            // Nothing to sign: asked about the daemon, for which no policy can permit it.
+            None => self.ask(caller, actions.first().copied().unwrap_or(Action::Sign), Resource::Daemon, Context::Spend(spend)),
+        }
+    }
+
+    /// A wallet that would sign and that the caller may not read.
+    fn hidden<'c>(&self, caller: &Caller, content: &'c Content) -> Option<&'c ContentPayload> {
+        content.payloads.iter().find(|payload| !self.may_read(caller, &payload.wallet))
+    }
+
+    /// What a denied caller is told instead, if it may not know of a wallet.
+    pub(super) fn told_of_content(&self, caller: &Caller, request: &Request, content: &Content) -> Option<Failure> {
+        let hidden = self.hidden(caller, content)?;
+        if let Request::SignPsbt(_) = request {
+            let may_read = self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get")).is_allowed();
+            if may_read {
+                return Some(sign_psbt::foreign_input(hidden.slot));
+            }
+        }
+        self.told_instead(caller, request, &Subject::Wallet(Arc::clone(&hidden.wallet)))
+    }
+
+    /// Decodes, judges, has signed and assembles.
+    pub(super) async fn sign_content(self: Arc<Self>, caller: Caller, call: Call) -> Recorded {
+        let deciding = Arc::clone(&self);
+        // Decoding and judging take up to a second; they must not keep a thread from those who wait for the socket.
+        let decoding = Arc::clone(&self);
+        let turn = decoding.decoding.acquire().await;
+        let prepared = tokio::task::spawn_blocking(move || {
+            let prepared = deciding.prepare(&caller, &call);
+            (caller, call, prepared)
+        });
+        let (caller, call, prepared) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => return Recorded::unreadable(Failure::Internal(error.to_string())),
+        };
+        drop(turn);
+        let considered = match prepared {
+            Ok(considered) => considered,
+            Err(failure @ (Failure::StoreUnavailable | Failure::Internal(_))) => return Recorded::unreadable(failure),
+            // Who may read at all learns what is wrong; it is recorded, so that nobody can try contents out unseen.
+            Err(failure) => {
+                let (judged, told) = self.judge(caller, &call, &Subject::Unknown(failure.clone()));
+                return match judged.decision.is_allowed() {
+                    true => self.store.record_refusal(judged, failure).await,
+                    false => self.store.record_denial(judged, told).await,
+                };
+            }
+        };
+        let Considered { content, decision, guarded, summary, .. } = considered;
+        let told = if decision.is_allowed() { None } else { self.told_of_content(&caller, call.request(), &content) };
+        let judged = Judged {
+            method: call.method().name,
+            request: call.bound_request().cloned(),
+            on_behalf_of: call.on_behalf_of().cloned(),
+            facts: facts(&content, &summary),
+            decision,
+            caller,
+        };
+        if !judged.decision.is_allowed() {
+            return self.store.record_denial(judged, told).await;
+        }
+        if let Some(failure) = self.over_max_fee(&content) {
+            return self.store.record_refusal(judged, failure).await;
+        }
+        match guarded {
+            Some(guarded) => self.sign_guarded(judged, content, guarded).await,
+            None => self.sign_message(judged, content).await,
+        }
+    }
+
+    /// Decodes and judges.
+    fn prepare(&self, caller: &Caller, call: &Call) -> Result<Considered, Failure> {
+        let decoded = self.decode(call.request());
+        let content = decoded.unwrap_or_else(|| Err(Failure::Internal(format!("{:?} has no content", call.method()))))?;
+        self.consider(caller, call.method(), content)
+    }
+
+    /// Why its fee is too high, whatever the policy says.
+    pub(super) fn over_max_fee(&self, content: &Content) -> Option<Failure> {
+        let (asset, fee) = (content.network.asset(), content.decoded.fee);
+        let limit = self.content_rules.max_fee.of(asset).filter(|limit| fee > *limit)?;
+        let reason = format!("the fee may come to {fee}, and [limits] max_fee of {asset} is {limit}");
+        Some(Failure::TransactionRefused { rule: Rule::MaxFee, reason })
+    }
+
+    /// Has a content signed that spends nothing that may be spent once.
+    async fn sign_message(self: Arc<Self>, judged: Judged, content: Content) -> Recorded {
+        let Content { payloads, assemble, .. } = content;
+        let Ok([ContentPayload { wallet, payload, .. }]) = <[_; 1]>::try_from(payloads) else {
+            let failure = Failure::Internal("a message needs one signature".to_owned());
+            return self.store.record_refusal(judged, failure).await;
+        };
+        match self.store.reserve_signing(judged, wallet.wallet_id, payload).await {
+            Reserved::Proceed((permit, key), open) => {
+                let Attempt { result, made, request_ids } = self.attempt(permit, &key, &wallet).await;
+                let outcome = result.and_then(|verified| assemble(vec![verified]));
+                self.store.record_signing(open, outcome, made == Made::Unknown, request_ids).await
+            }
+            Reserved::Settled(recorded) => recorded,
+        }
+    }
+
+    /// Has every payload of a content signed, and releases all of them or none.
+    async fn sign_guarded(self: Arc<Self>, judged: Judged, content: Content, guarded: GuardedContent) -> Recorded {
+        let Content { payloads, assemble, .. } = content;
+        match self.store.reserve_guarded(judged, guarded).await {
+            ReservedGuarded::Sign(signing, open) => {
+                let wallets = payloads.iter().map(|payload| Arc::clone(&payload.wallet)).collect();
+                let attempts = Arc::clone(&self).attempt_all(signing, wallets, &payloads).await;
+                let mut made = Vec::new();
+                let (mut verified, mut request_ids, mut failed) = (Vec::new(), Vec::new(), None);
+                for (attempt, is_new) in attempts {
+                    if is_new {
+                        made.push(attempt.made);
+                    }
+                    request_ids.extend(attempt.request_ids);
+                    match attempt.result {
+                        Ok(signature) => verified.push(signature),
+                        // Of several, the one by which the caller learns that something may have been signed.
+                        Err(failure) => failed = Some(worse(failed, failure)),
+                    }
+                }
+                let outcome = failed.map_or_else(|| assemble_proven(assemble, &payloads, verified), Err);
+                self.store.record_guarded(open, outcome, made, request_ids).await
+            }
+            ReservedGuarded::Signed(signed, repeat) => {
+                let proven: Result<Vec<_>, _> =
+                    payloads.iter().zip(signed).map(|(payload, signed)| prove_stored(payload, &signed)).collect();
+                let outcome = proven.and_then(|verified| assemble_proven(assemble, &payloads, verified));
+                self.store.record_repeat(repeat, outcome).await
+            }
+            ReservedGuarded::Settled(recorded) => recorded,
+        }
+    }
+
+    /// Every signature, in order, and whether it is a new one. Once one has failed no further one is begun.
+    async fn attempt_all(
+        self: Arc<Self>,
+        signing: Vec<Signing>,
+        wallets: Vec<Arc<CachedWallet>>,
+        payloads: &[ContentPayload],
+    ) -> Vec<(Attempt, bool)> {
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let mut running: JoinSet<(usize, Attempt)> = JoinSet::new();
+        let mut attempts: Vec<Option<(Attempt, bool)>> = Vec::new();
+        for ((number, signing), (wallet, payload)) in signing.into_iter().enumerate().zip(wallets.into_iter().zip(payloads)) {
+            match signing {
+                Signing::Known(signed) => {
+                    let result = prove_stored(payload, &signed);
+                    attempts.push(Some((Attempt { result, made: Made::Nothing, request_ids: Vec::new() }, false)));
+                }
+                Signing::Needed(permit, key) => {
+                    attempts.push(None);
+                    let (signer, slots) = (Arc::clone(&self), Arc::clone(&slots));
+                    running.spawn(async move {
+                        let attempt = match slots.acquire().await {
+                            Ok(_slot) => {
+                                let attempt = signer.attempt(permit, &key, &wallet).await;
+                                if attempt.result.is_err() {
+                                    slots.close();
+                                }
+                                attempt
+                            }
+                            Err(_) => Attempt::not_begun(),
+                        };
+                        (number, attempt)
+                    });
+                }
+            }
+        }
+        while let Some(ended) = running.join_next().await {
+            if let Ok((number, attempt)) = ended
+                && let Some(place) = attempts.get_mut(number)
+            {
+                *place = Some((attempt, true));
+            }
+        }
+        attempts.into_iter().map(|attempt| attempt.unwrap_or_else(|| (Attempt::lost(), true))).collect()
+    }
+
+    /// One signature, up to its proof.
+    async fn attempt(&self, permit: Permit, key: &UsableKey, wallet: &CachedWallet) -> Attempt {
+        let Answered { result, request_ids } = self.kms.sign(permit, key).await;
+        match result {
+            Ok(raw) => match verify::verify(raw, key) {
+                Ok(verified) => {
+                    crash_points::reach(CrashPoint::SignatureVerified);
+                    let made = Made::Signature(verified.bytes());
+                    Attempt { result: Ok(verified), made, request_ids }
+                }
+                Err(error) => Attempt { result: Err(verify::alarm(error)), made: Made::Unknown, request_ids },
+            },
+            Err(error) => {
+                let made = if error.had_no_effect() { Made::Nothing } else { Made::Unknown };
+                Attempt { result: Err(self.why_unsigned(wallet, error)), made, request_ids }
+            }
+        }
+    }
+
+    /// The answer of policy_explain about a content.
+    pub(super) fn explain_content(
+        &self,
+        caller: &Caller,
+        method: &'static Method,
+        request: &Request,
+        content: Result<Content, Failure>,
+    ) -> Outcome {
+        let considered = match content.and_then(|content| self.consider(caller, method, content)) {
+            Ok(considered) => considered,
+            Err(failure @ (Failure::StoreUnavailable | Failure::Internal(_))) => return Err(failure),
+            Err(failure) => {
+                let decision = self.decide(caller, method, request, &Subject::Unknown(failure.clone()));
+                return Err(if decision.is_allowed() { failure } else { denied(&decision) });
+            }
+        };
+        if !considered.decision.is_allowed()
+            && let Some(failure) = self.told_of_content(caller, request, &considered.content)
+        {
+            return Err(failure);
+        }
+        let over_max_fee = self.over_max_fee(&considered.content);
+        considered.explain(over_max_fee, |wallet| self.may_read(caller, wallet))
+    }
+}
+
+impl Attempt {
+    const fn not_begun() -> Self {
+        let reason = String::new();
+        Self { result: Err(Failure::KmsUnavailable { reason }), made: Made::Nothing, request_ids: Vec::new() }
+    }
+
+    /// Its task ended without a word.
+    fn lost() -> Self {
+        let failure = Failure::Internal("a signature's task was lost".to_owned());
+        Self { result: Err(failure), made: Made::Unknown, request_ids: Vec::new() }
+    }
+}
+
+/// The failure to tell of two. One that was not even begun says nothing.
+fn worse(known: Option<Failure>, new: Failure) -> Failure {
+    let weight = |failure: &Failure| match failure {
+        Failure::KmsUnavailable { reason } if reason.is_empty() => 0,
+        Failure::RateLimited { .. } => 1,
+        Failure::KmsUnavailable { .. } => 2,
+        Failure::SignatureInvalid | Failure::Internal(_) => 4,
+        _ => 3,
+    };
+    match known {
+        Some(known) if weight(&known) >= weight(&new) => known,
+        _ => new,
+    }
+}
+
+/// What is to be reserved.
+fn guard(content: &Content) -> Result<Option<GuardedContent>, Failure> {
+    let Some(spends) = &content.spends else { return Ok(None) };
+    let guarded = Guarded::new(spends.content, spends.guards.clone(), &Replaced::of(&content.decoded));
+    let guarded = guarded.map_err(|error: GuardsError| Failure::TransactionRefused {
+        rule: Rule::Guards,
+        reason: format!("the transaction {error}"),
+    })?;
+    let payloads = content
+        .payloads
+        .iter()
+        .map(|ContentPayload { wallet, slot, payload }| SlotPayload {
+            wallet_id: wallet.wallet_id,
+            slot: *slot,
+            payload: payload.clone(),
+        })
+        .collect();
+    Ok(Some(GuardedContent { payloads, guarded }))
+}
+
+/// A signature of before, proven again: nobody may have changed the store.
+fn prove_stored(payload: &ContentPayload, signed: &Signed) -> Result<VerifiedSignature, Failure> {
+    verify::verify_stored(payload.payload.clone(), &signed.signature, &signed.key).map_err(verify::alarm)
+}
+
+/// The answer, if these are the signatures of these payloads.
+fn assemble_proven(assemble: Assemble, payloads: &[ContentPayload], verified: Vec<VerifiedSignature>) -> Outcome {
+    let fits = payloads.len() == verified.len()
+        && payloads
+            .iter()
+            .zip(&verified)
+            .all(|(asked, verified)| asked.wallet.wallet_id == verified.wallet_id() && asked.payload == *verified.payload());
+    if fits { assemble(verified) } else { Err(Failure::Internal("signatures of other payloads".to_owned())) }
+}
+
+/// Each wallet once, in the order in which they are first needed.
+pub(super) fn wallets(payloads: &[ContentPayload]) -> Vec<&CachedWallet> {
+    let mut seen = std::collections::HashSet::new();
+    payloads.iter().filter(|payload| seen.insert(payload.wallet.wallet_id)).map(|payload| &*payload.wallet).collect()
+}
+
+fn facts(content: &Content, summary: &Summary) -> Facts {
+    let wallet = match wallets(&content.payloads)[..] {
+        [wallet] => Some(wallet),
+        _ => None,
+    };
+    let digest = match (&content.payloads[..], &content.spends) {
+        ([one], _) => Some(one.payload.digest()),
+        (_, Some(spends)) => Some(spends.content.to_string()),
+        _ => None,
+    };
+    Facts {
+        wallet_id: wallet.map(|wallet| wallet.wallet_id.to_string()),
+        user_id: wallet.map(|wallet| wallet.user_id.to_string()),
+        asset: Some(content.network.asset().to_owned()),
+        network: Some(content.network.network().to_owned()),
+        digest,
+        summary: Some(summary.for_audit()),
+        ..Facts::default()
+    }
+}
