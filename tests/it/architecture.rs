@@ -48,6 +48,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "crash_points",
+            "guards",
             "ids",
             "kms",
             "metrics",
@@ -66,7 +67,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["audit", "caller", "chains", "clock", "crash_points", "guards", "ids", "keys", "outcome", "policy", "wallets"]),
     ("transport", &["caller", "rpc"]),
     ("verify", &["ids", "keys", "kms", "outcome", "store"]),
-    ("wallets", &["chains", "clock", "ids", "keys", "kms", "outcome", "policy", "rpc", "store", "verify"]),
+    ("wallets", &["chains", "clock", "guards", "ids", "keys", "kms", "outcome", "policy", "rpc", "store", "verify"]),
 ];
 
 /// What decides, parses or describes has no effects: whatever it needs is passed in.

@@ -59,10 +59,31 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::Params => vec![json!(1), json!("{}"), json!(true)],
         // Any text may be typed back; see the deletions.
         ParamType::Confirmation => vec![],
+        ParamType::EvmTransaction => vec![json!("0x"), json!(7), json!(true), json!([])],
+        ParamType::MessageBytes => vec![json!("0x0"), json!("hello"), json!(" 00"), json!(format!("0x{}", "00".repeat(65_537)))],
+        ParamType::MessageText => vec![long(65_537)],
+        ParamType::NoPassword => vec![json!("secret"), json!(" ")],
+        ParamType::TypedData => vec![json!(""), json!("x"), json!("[]"), json!("{}"), json!(7), json!(true)],
+        ParamType::Quantity => {
+            vec![json!(""), json!("7"), json!("0x"), json!("0xg"), json!(-1), json!(1.5), json!("0x10000000000000000")]
+        }
+        ParamType::Psbt => vec![json!(""), json!("cHNidA=="), json!("cHNidP8"), json!("!"), json!("70736274ff")],
+        ParamType::Finalize => vec![json!("true"), json!(1), json!(0)],
+        ParamType::MessageFormat => vec![json!(""), json!("BIP322"), json!("electrum")],
         ParamType::WindowDays => vec![json!(0), json!(6), json!(31), json!(-7), json!(7.5), json!("7"), json!(u64::MAX)],
     };
     let of_other_types = [json!(true), json!(7), json!({}), json!([]), json!(["BTC"])];
-    let text = !matches!(kind, ParamType::Limit | ParamType::Sequence | ParamType::WindowDays | ParamType::Params);
+    let text = !matches!(
+        kind,
+        ParamType::Limit
+            | ParamType::Sequence
+            | ParamType::WindowDays
+            | ParamType::Params
+            | ParamType::EvmTransaction
+            | ParamType::TypedData
+            | ParamType::Quantity
+            | ParamType::Finalize
+    );
     let wrong_types = of_other_types.into_iter().filter(|_| text);
     let never_numbers = [json!(true), json!({}), json!([1])]
         .into_iter()
@@ -83,7 +104,7 @@ fn beside(method: &Method, param: &Param, fixture: &Fixture, example: &Value) ->
 /// Runs `check` on every method with its example, on one connection that must outlive them all.
 fn for_every_method(check: impl Fn(&mut Caller, &Method, &Fixture, &Value)) {
     let daemon = Daemon::with_settings(&[("KMSIGND__KEYS__ALLOW_DELETION", "true")]);
-    let fixture = Fixture::of(&daemon.wallet("ETH"));
+    let fixture = Fixture::new(&daemon);
     let mut caller = daemon.connect();
     for (name, _, example) in examples(&fixture) {
         check(&mut caller, METHODS.iter().find(|row| row.name == name).unwrap(), &fixture, &example);
@@ -105,7 +126,7 @@ fn refuses(caller: &mut Caller, field: &str, method: &str, params: Value) -> Str
 #[test]
 fn call_with_a_bad_value_in_any_parameter_names_it() {
     let daemon = Daemon::start();
-    let fixture = Fixture::of(&daemon.wallet("ETH"));
+    let fixture = Fixture::new(&daemon);
     let mut caller = daemon.connect();
     for (name, _, example) in examples(&fixture) {
         let method = METHODS.iter().find(|row| row.name == name).unwrap();
@@ -240,7 +261,7 @@ fn call_with_a_key_that_is_no_wallets_is_not_found_in_that_parameter() {
 #[test]
 fn wallet_get_takes_exactly_one_name_of_the_wallet() {
     let daemon = Daemon::start();
-    let Fixture { wallet_id, key_id, address } = Fixture::of(&daemon.wallet("ETH"));
+    let Fixture { wallet_id, key_id, address, .. } = Fixture::new(&daemon);
     let mut caller = daemon.connect();
     for params in [
         json!({}),
@@ -282,7 +303,7 @@ fn create_with_what_kms_cannot_do_says_why() {
 #[test]
 fn explain_with_bad_parameters_of_the_explained_call_names_them_within_params() {
     let daemon = Daemon::start();
-    let fixture = Fixture::of(&daemon.wallet("ETH"));
+    let fixture = Fixture::new(&daemon);
     let mut caller = daemon.connect();
     for (method, field, params) in [
         ("wallet_get", "params.walletId", json!({ "walletId": "x" })),

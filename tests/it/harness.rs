@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::method_examples::TOKEN;
 use kmsignd::clock::{Clock, SystemClock, Timestamp};
 use kmsignd::config::{Config, Environment};
 use kmsignd::daemon::{self, Setup, StartError};
@@ -193,7 +194,8 @@ impl Daemon {
             "[socket]\npath = {:?}\nmode = \"0600\"\ngroup = \"\"\n[store]\npath = {:?}\n[policy]\ndirectory = {:?}\n\
              [keys]\ndeployment = \"tests\"\ndrift_checks_per_second = 0\n\
              [kms]\nregion = {REGION:?}\nendpoint_url = {endpoint:?}\ntagging_endpoint_url = {endpoint:?}\n\
-             connect_timeout_ms = 500\nattempt_timeout_ms = 1000\noperation_timeout_ms = 2000\n",
+             connect_timeout_ms = 500\nattempt_timeout_ms = 1000\noperation_timeout_ms = 2000\n\
+             [[networks.tokens]]\nasset = \"ETH\"\nnetwork = \"sepolia\"\ncontract = {TOKEN:?}\ndecimals = 6\n",
             path("kmsignd.sock"),
             path("store/kmsignd.db"),
             path("policy.d"),

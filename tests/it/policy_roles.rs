@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::caller::assert_is;
 use crate::harness::users::{ALICE, BOB, can_be_others};
 use crate::harness::{Caller, Daemon};
-use crate::method_examples::{DIGEST, Fixture, came_through, examples};
+use crate::method_examples::{DIGEST, Fixture, TOKEN, came_through, evm_payment, examples, permit};
 
 const PACKAGED: &str = include_str!("../../packaging/policy.d/kmsignd.cedar");
 const KMSIGN: u32 = 61_200;
@@ -18,9 +18,9 @@ const KMSIGN_ADMIN: u32 = 61_202;
 const ROLES: [(&str, u32, &[u32], &[&str]); 8] = [
     ("nobody", ALICE, &[], &[]),
     ("root", 0, &[], &[]),
-    ("root in kmsign", 0, &[KMSIGN], &["read", "create"]),
-    ("kmsign", ALICE, &[KMSIGN], &["read", "create"]),
-    ("kmsign-raw", ALICE, &[KMSIGN, KMSIGN_RAW], &["read", "create", "signRaw"]),
+    ("root in kmsign", 0, &[KMSIGN], &["read", "create", "sign", "signMessage"]),
+    ("kmsign", ALICE, &[KMSIGN], &["read", "create", "sign", "signMessage"]),
+    ("kmsign-raw", ALICE, &[KMSIGN, KMSIGN_RAW], &["read", "create", "sign", "signMessage", "signRaw"]),
     ("kmsign-raw alone", ALICE, &[KMSIGN_RAW], &["signRaw"]),
     ("kmsign-admin", ALICE, &[KMSIGN, KMSIGN_ADMIN], &["read", "administer", "audit", "unfreeze"]),
     ("kmsign-admin and kmsign-raw", ALICE, &[KMSIGN, KMSIGN_RAW, KMSIGN_ADMIN], &["read", "administer", "audit", "unfreeze"]),
@@ -37,7 +37,7 @@ fn packaged() -> String {
 /// A daemon with one ETH wallet that then reads `policy`.
 fn daemon_with_wallet(policy: &str) -> (Daemon, Fixture) {
     let mut daemon = Daemon::start();
-    let fixture = Fixture::of(&daemon.wallet("ETH"));
+    let fixture = Fixture::new(&daemon);
     daemon.stop();
     daemon.write_policy(policy);
     daemon.start_again();
@@ -130,7 +130,7 @@ fn daemon_with_one_readable_wallet(more: &str) -> (Daemon, Value, Value) {
 
 /// Every call that names a wallet, with every way to name it.
 fn calls_about(wallet: &Fixture) -> Vec<(&'static str, Value)> {
-    let Fixture { wallet_id, key_id, address } = wallet;
+    let Fixture { wallet_id, key_id, address, .. } = wallet;
     let calls = vec![
         ("wallet_get", json!({ "walletId": wallet_id })),
         ("wallet_get", json!({ "kmsKeyId": key_id })),
@@ -144,6 +144,10 @@ fn calls_about(wallet: &Fixture) -> Vec<(&'static str, Value)> {
         ("kms_cancelKeyDeletion", json!({ "keyId": key_id })),
         ("kms_getPublicKey", json!({ "keyId": key_id })),
         ("kms_signTransactionHash", json!({ "keyId": key_id, "transactionHash": DIGEST })),
+        ("eth_signTransaction", json!({ "transaction": evm_payment(address) })),
+        ("personal_sign", json!({ "data": "0x68656c6c6f", "address": address })),
+        ("eth_signTypedData_v4", json!({ "address": address, "typedData": permit(address) })),
+        ("evm_signAuthorization", json!({ "address": address, "chainId": "0xaa36a7", "contract": TOKEN, "nonce": 8 })),
     ];
     let explained =
         calls.clone().into_iter().map(|(method, params)| ("policy_explain", json!({ "method": method, "params": params })));
@@ -156,12 +160,15 @@ fn unknown() -> Fixture {
         wallet_id: json!("0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60"),
         key_id: json!("arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
         address: json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
+        btc: Value::Null,
     }
 }
 
 /// Holds if the caller hears of the wallet what it hears of one that is not there, and nothing else.
 fn assert_hidden(caller: &mut Caller, wallet: &Value, kind: &str) {
-    for ((method, of_hidden), (_, of_unknown)) in calls_about(&Fixture::of(wallet)).into_iter().zip(calls_about(&unknown())) {
+    for ((method, of_hidden), (_, of_unknown)) in
+        calls_about(&Fixture::of(wallet, &Value::Null)).into_iter().zip(calls_about(&unknown()))
+    {
         let heard = caller.call(method, of_hidden.clone()).expect_err(&format!("{method} {of_hidden}"));
         let of_none = caller.call(method, of_unknown).unwrap_err();
         assert_eq!(heard, of_none, "{method} {of_hidden}");

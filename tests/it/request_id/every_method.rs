@@ -47,7 +47,8 @@ impl Case {
         let daemon = daemon();
         let wallet = daemon.wallet("ETH");
         prepare(&daemon, method.name, &wallet);
-        let example = examples(&Fixture::of(&wallet)).into_iter().find(|(name, ..)| *name == method.name).unwrap().2;
+        let example =
+            examples(&Fixture::of(&wallet, &daemon.wallet("BTC"))).into_iter().find(|(name, ..)| *name == method.name).unwrap().2;
         Self { daemon, method, field, example, wallet }
     }
 
@@ -119,7 +120,7 @@ fn repeat_of_any_method_gets_the_same_bytes_through_crashes_and_another_content_
 #[test]
 fn repeat_of_any_method_under_another_is_another_request() {
     let daemon = daemon();
-    let fixture = Fixture::of(&daemon.wallet("ETH"));
+    let fixture = Fixture::new(&daemon);
     let mut expected = 0;
     for (name, _, mut params) in examples(&fixture) {
         let method = METHODS.iter().find(|method| method.name == name).unwrap();
