@@ -96,8 +96,8 @@ impl Services {
         let may_replace = decision.is_allowed() && refused_replacement.is_none();
         let guarded = guarded.map(|GuardedContent { payloads, guarded }| {
             // Whoever may not replace gets the conflict, which says who has the guard.
-            let replaces = if may_replace { in_the_way.iter().map(|other| other.content).collect() } else { Vec::new() };
-            GuardedContent { payloads, guarded: guarded.replacing(replaces) }
+            let permitted = if may_replace { in_the_way.iter().map(|other| other.content).collect() } else { Vec::new() };
+            GuardedContent { payloads, guarded: guarded.replacing(permitted) }
         });
         let summary = Summary::new(method, &actions, &content, &spend);
         Ok(Considered { content, decision, guarded, summary, refused_replacement })
@@ -145,8 +145,8 @@ impl Services {
     pub(super) async fn sign_content(self: Arc<Self>, caller: Caller, call: Call) -> Recorded {
         let deciding = Arc::clone(&self);
         // Decoding and judging take up to a second; they must not keep a thread from those who wait for the socket.
-        let decoding = Arc::clone(&self);
-        let turn = decoding.decoding.acquire().await;
+        let turns = Arc::clone(&self);
+        let turn = turns.decoding.acquire().await;
         let prepared = tokio::task::spawn_blocking(move || {
             let prepared = deciding.prepare(&caller, &call);
             (caller, call, prepared)
@@ -162,10 +162,10 @@ impl Services {
             // Who may read at all learns what is wrong; it is recorded, so that nobody can try contents out unseen.
             Err(failure) => {
                 let (judged, told) = self.judge(caller, &call, &Subject::Unknown(failure.clone()));
-                return match judged.decision.is_allowed() {
-                    true => self.store.record_refusal(judged, failure).await,
-                    false => self.store.record_denial(judged, told).await,
-                };
+                if judged.decision.is_allowed() {
+                    return self.store.record_refusal(judged, failure).await;
+                }
+                return self.store.record_denial(judged, told).await;
             }
         };
         let Considered { content, decision, guarded, summary, .. } = considered;

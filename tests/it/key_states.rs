@@ -193,8 +193,8 @@ fn signature_in_flight_when_its_wallet_is_stopped_is_withheld() {
         assert_eq!(outcome["kmsRequestIds"], json!([daemon.kms_log(Operation::Sign)[0].request_id]));
         assert_eq!(
             daemon.query("SELECT count(*) FROM requests WHERE method = 'kms_signTransactionHash'"),
-            "0",
-            "it binds nothing"
+            "1",
+            "KMS signed it: the requestId stays with its content, as under a freeze"
         );
 
         daemon.faults().set(Default::default());
