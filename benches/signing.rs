@@ -18,6 +18,8 @@ mod echo;
 mod load;
 #[path = "signing/processes.rs"]
 mod processes;
+#[path = "signing/psbt.rs"]
+mod psbt;
 #[path = "signing/report.rs"]
 mod report;
 #[path = "signing/start.rs"]
@@ -50,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         let daemon = Daemon::start(directory.path(), &emulator.url, 0)?;
         println!("{}", report::machine());
         signing(&emulator, &daemon, directory.path(), seconds).await?;
+        psbt::measure(&emulator, &daemon, if quick { 1 } else { ROUNDS }).await?;
         reads(&daemon, directory.path(), seconds).await?;
         drop(daemon);
         start::measure(&emulator.url, directory.path(), if quick { 10_000 } else { 100_000 })?;

@@ -22,6 +22,11 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Of one measurement.
+    pub fn one(seconds: f64) -> Self {
+        Self { latencies: vec![seconds], seconds }
+    }
+
     pub fn add(&mut self, round: Self) {
         self.latencies.extend(round.latencies);
         self.seconds += round.seconds;

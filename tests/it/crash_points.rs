@@ -26,6 +26,7 @@ use crate::harness::scene::{CRASH_AT, DEPLOYMENT, Scene};
 use crate::harness::wait_until;
 use crate::harness::{mongo, proxy};
 use crate::kms_conformance::{HERE, client};
+use crate::method_examples::{evm_payment, psbt_paying};
 use crate::signing::digest;
 
 /// Most of a case is waiting, for a disk or for a process.
@@ -103,6 +104,57 @@ const SCENARIOS: &[Scenario] = &[
         },
         mongodb: false,
         points: &[(AfterSign, 1), (BeforeSign, 2), (AfterSign, 2)],
+    },
+    Scenario {
+        name: "sign one of two transactions with one nonce",
+        prepare: |scene| {
+            let wallet = wallet_of(scene, "ETH");
+            ["0x1", "0x2"].into_iter().map(|value| payment(&wallet, value)).collect()
+        },
+        mongodb: false,
+        points: &[
+            (IntentQueued, 1),
+            (BeforeSign, 1),
+            (AfterSign, 1),
+            (SignatureVerified, 1),
+            (OutcomeQueued, 1),
+            (IntentDurable, 1),
+            (EndQueued, 1),
+            (EndDurable, 1),
+            (OutcomeDurable, 1),
+            (BeforeReply, 1),
+            (BeforeReply, 2),
+        ],
+    },
+    Scenario {
+        name: "sign one of two transactions with one nonce while KMS's answer is lost",
+        prepare: |scene| {
+            let wallet = wallet_of(scene, "ETH");
+            scene.fault(Operation::Sign, Fault::CloseAfter, 1);
+            ["0x1", "0x2"].into_iter().map(|value| payment(&wallet, value)).collect()
+        },
+        mongodb: false,
+        points: &[(AfterSign, 1), (BeforeSign, 2), (AfterSign, 2), (OutcomeDurable, 1)],
+    },
+    Scenario {
+        name: "sign a PSBT with several inputs",
+        prepare: |scene| {
+            let wallet = wallet(scene);
+            let psbts = [psbt_paying(&wallet, 3, 290_000), psbt_paying(&wallet, 3, 280_000)];
+            psbts.into_iter().zip(["one", "other"]).map(|(psbt, id)| signing_psbt(&psbt, id)).collect()
+        },
+        mongodb: false,
+        points: &[
+            (BeforeSign, 1),
+            (BeforeSign, 3),
+            (AfterSign, 1),
+            (AfterSign, 3),
+            (SignatureVerified, 2),
+            (SignatureVerified, 3),
+            (OutcomeQueued, 1),
+            (OutcomeDurable, 1),
+            (BeforeReply, 1),
+        ],
     },
     Scenario {
         name: "verify a wallet",
@@ -344,10 +396,25 @@ fn signing(wallet: &Value, n: usize) -> Call {
     Call::new("kms_signTransactionHash", params)
 }
 
+fn payment(wallet: &Value, value: &str) -> Call {
+    let mut transaction = evm_payment(&wallet["address"]);
+    transaction["value"] = json!(value);
+    Call::new("eth_signTransaction", json!({ "transaction": transaction, "requestId": format!("pay {value}") }))
+}
+
+fn signing_psbt(psbt: &str, id: &str) -> Call {
+    Call::new("utxo_signPsbt", json!({ "asset": "BTC", "psbt": psbt, "requestId": id }))
+}
+
 /// A wallet, made by a daemon that is then killed.
 fn wallet(scene: &mut Scene) -> Value {
+    wallet_of(scene, "BTC")
+}
+
+fn wallet_of(scene: &mut Scene, asset: &str) -> Value {
     scene.start();
-    let wallet = scene.settle(&creation("prepared")).unwrap();
+    let creation = Call::new("wallet_create", json!({ "userId": "user123", "asset": asset, "idempotencyKey": "prepared" }));
+    let wallet = scene.settle(&creation).unwrap();
     scene.kill();
     wallet
 }

@@ -82,18 +82,25 @@ pub const TOKEN: &str = "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238";
 
 /// A PSBT that pays from a coin of the wallet to somebody else.
 pub fn psbt(wallet: &Value) -> String {
+    psbt_paying(wallet, 1, 99_000)
+}
+
+/// A PSBT that pays `amount` from `coins` coins of the wallet, of 100,000 satoshi each, to somebody else.
+pub fn psbt_paying(wallet: &Value, coins: u32, amount: u64) -> String {
     let script = Address::from_str(wallet["address"].as_str().unwrap()).unwrap().assume_checked().script_pubkey();
     let output = |value, script_pubkey| TxOut { value: Amount::from_sat(value), script_pubkey };
     let input = |previous_output| TxIn { previous_output, ..TxIn::default() };
     let transaction = |input, output| Transaction { version: Version::TWO, lock_time: LockTime::ZERO, input, output };
     // What it is made of need not be there: the amount is proven by its id.
     let made_up = OutPoint { txid: Txid::from_byte_array([7; 32]), vout: 0 };
-    let funding = transaction(vec![input(made_up)], vec![output(100_000, script.clone())]);
-    let coin = OutPoint { txid: funding.compute_txid(), vout: 0 };
+    let funding = transaction(vec![input(made_up)], vec![output(100_000, script); coins as usize]);
+    let coin = |vout| input(OutPoint { txid: funding.compute_txid(), vout });
     let payee = ScriptBuf::new_p2wpkh(&WPubkeyHash::from_byte_array([9; 20]));
-    let mut psbt = Psbt::from_unsigned_tx(transaction(vec![input(coin)], vec![output(99_000, payee)])).unwrap();
-    psbt.inputs[0].witness_utxo = Some(funding.output[0].clone());
-    psbt.inputs[0].non_witness_utxo = Some(funding);
+    let mut psbt = Psbt::from_unsigned_tx(transaction((0..coins).map(coin).collect(), vec![output(amount, payee)])).unwrap();
+    for (input, coin) in psbt.inputs.iter_mut().zip(&funding.output) {
+        input.witness_utxo = Some(coin.clone());
+        input.non_witness_utxo = Some(funding.clone());
+    }
     BASE64.encode(psbt.serialize())
 }
 

@@ -106,7 +106,7 @@ pub fn is_passing(kind: &str) -> bool {
 
 /// The signature in an answer, or the beginning of one if the answer ends in it.
 fn signature_in(bytes: &str) -> Option<String> {
-    let (_, rest) = bytes.split_once("\"signature\":\"")?;
+    let (_, rest) = bytes.split_once("\"signature\":\"").or_else(|| bytes.split_once("\"raw\":\"0x"))?;
     let hex: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
     (!hex.is_empty()).then_some(hex)
 }

@@ -63,6 +63,7 @@ pub fn check_promises(scene: &Scene) -> Figures {
     check.every_key_is_found();
     check.no_wallet_is_lost();
     check.no_request_has_two_answers();
+    check.nothing_is_spent_twice();
     check.every_signature_is_audited();
     check.what_is_disabled_stays_so();
     check.kms_has_every_key_in_its_wallets_state();
@@ -190,6 +191,28 @@ impl<'s> Check<'s> {
         }
     }
 
+    /// A nonce and a coin have one transaction for ever.
+    fn nothing_is_spent_twice(&mut self) {
+        let mut spent: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for ((method, _), told) in &self.told {
+            for result in results(told) {
+                let (spends, transaction) = match *method {
+                    "eth_signTransaction" => {
+                        (vec![format!("{} {}", told.params["transaction"]["from"], result["tx"]["nonce"])], &result["raw"])
+                    }
+                    "utxo_signPsbt" => (coins(&result["transaction"]), &result["transaction"]),
+                    _ => continue,
+                };
+                for spend in spends {
+                    spent.entry(spend).or_default().insert(transaction.as_str().unwrap().to_owned());
+                }
+            }
+        }
+        for (what, transactions) in spent.into_iter().filter(|(_, transactions)| transactions.len() > 1) {
+            self.broken.push(format!("{what} is spent by {transactions:?}"));
+        }
+    }
+
     /// Every signature that a client saw, be it half of one, is KMS's, verifies, and has intent and outcome in the audit.
     fn every_signature_is_audited(&mut self) {
         let mut intents: HashMap<u64, Value> = HashMap::new();
@@ -302,6 +325,13 @@ impl<'s> Check<'s> {
         let records = self.scene.rows("SELECT record FROM audit ORDER BY sequence");
         records.iter().map(|record| serde_json::from_str(record).unwrap()).collect()
     }
+}
+
+/// The coins that a transaction spends.
+fn coins(transaction: &Value) -> Vec<String> {
+    let bytes = hex::decode(transaction.as_str().unwrap()).unwrap();
+    let transaction: bitcoin::Transaction = bitcoin::consensus::deserialize(&bytes).unwrap();
+    transaction.input.iter().map(|input| input.previous_output.to_string()).collect()
 }
 
 /// The results that were told, as JSON.
