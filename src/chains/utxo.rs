@@ -3,13 +3,14 @@
 pub mod message;
 pub mod psbt;
 
+use bitcoin::Script;
 use bitcoin::base58;
 use bitcoin::bech32::{self, Fe32, Hrp, segwit};
 use bitcoin::hashes::{Hash, hash160};
 use bitcoin::secp256k1::PublicKey;
 
 use super::networks::{BUILT_IN, Family, Network};
-use super::{AddressKind, AddressType, ChainError, InvalidAddress};
+use super::{Address, AddressKind, AddressType, ChainError, InvalidAddress};
 
 /// What a network writes in front of the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +73,37 @@ pub(super) fn parse(network: &Network, params: UtxoParams, text: &str) -> Result
     let output = if is_bech32(text) { parse_bech32(network, params, text)? } else { parse_base58(network, params, text)? };
     let canonical = output.encode(params).ok_or(InvalidAddress::Malformed("a base58 or bech32 address"))?;
     Ok((canonical, output.kind))
+}
+
+/// The address that an output's script pays to, in its canonical form. `None` where no address of the network says it: another
+/// kind of script, or one of segregated witness where there is none.
+pub fn address_of_script(network: &Network, script: &[u8]) -> Option<Address> {
+    let Family::Utxo(params) = network.params() else { return None };
+    let bytes = Script::from_bytes(script);
+    let (kind, program) = if bytes.is_p2pkh() {
+        (AddressKind::P2pkh, script.get(3..23)?)
+    } else if bytes.is_p2sh() {
+        (AddressKind::P2sh, script.get(2..22)?)
+    } else if bytes.is_p2wpkh() {
+        (AddressKind::P2wpkh, script.get(2..)?)
+    } else if bytes.is_p2wsh() {
+        (AddressKind::P2wsh, script.get(2..)?)
+    } else if bytes.is_p2tr() {
+        (AddressKind::P2tr, script.get(2..)?)
+    } else {
+        return None;
+    };
+    Output { kind, program: program.to_vec() }.encode(params).map(Address)
+}
+
+/// The most coins that can be, in minor units; each coin's `MAX_MONEY`. Dogecoin has no end: what fits its signed 64 bits.
+fn max_money(network: &Network) -> u64 {
+    const COIN: u64 = 100_000_000;
+    match network.asset() {
+        "BTC" => 21_000_000 * COIN,
+        "LTC" => 84_000_000 * COIN,
+        _ => i64::MAX.cast_unsigned(),
+    }
 }
 
 /// What an address pays to: a hash or a witness program.
