@@ -1,11 +1,13 @@
 //! What personal_sign, eth_sign, eth_signTypedData_v4 and utxo_signMessage have signed, and what they answer.
 
+mod utxo;
+
 use super::content::{Content, Lookup};
 use crate::chains::Address;
 use crate::chains::evm::typed_data::TypedDataRequest;
-use crate::chains::utxo::message::MessageFormat;
 use crate::outcome::Failure;
-use crate::rpc::Selector;
+
+pub use self::utxo::utxo;
 
 /// A message with the prefix of EIP-191.
 pub fn personal(_lookup: &Lookup<'_>, _address: &Address, _message: &[u8]) -> Result<Content, Failure> {
@@ -14,15 +16,5 @@ pub fn personal(_lookup: &Lookup<'_>, _address: &Address, _message: &[u8]) -> Re
 
 /// Typed data of EIP-712.
 pub fn typed_data(_lookup: &Lookup<'_>, _address: &Address, _typed_data: &TypedDataRequest) -> Result<Content, Failure> {
-    Err(Failure::Internal("not built yet".to_owned()))
-}
-
-/// A message of a Bitcoin-like wallet. Without `format` the one that fits its address type.
-pub fn utxo(
-    _lookup: &Lookup<'_>,
-    _selector: &Selector,
-    _message: &str,
-    _format: Option<MessageFormat>,
-) -> Result<Content, Failure> {
     Err(Failure::Internal("not built yet".to_owned()))
 }
