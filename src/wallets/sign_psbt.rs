@@ -117,10 +117,7 @@ fn spends(network: &Network, plan: &Plan) -> Spends {
         txid.reverse();
         Guard::outpoint(network, &txid, input.coin.outpoint.vout)
     };
-    Spends {
-        content: ContentHash::of_all_signers(network, &plan.content()),
-        guards: plan.inputs().iter().map(guard).collect(),
-    }
+    Spends { content: ContentHash::of_all_signers(network, &plan.content()), guards: plan.inputs().iter().map(guard).collect() }
 }
 
 #[derive(Serialize)]

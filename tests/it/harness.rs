@@ -48,6 +48,8 @@ pub struct Daemon {
     running: Option<Running>,
     kms: KmsServer,
     settings: Vec<(String, String)>,
+    /// What follows the configuration of every test.
+    more_config: String,
     directory: TempDir,
 }
 
@@ -89,7 +91,7 @@ impl Daemon {
         DirBuilder::new().mode(0o700).create(directory.path().join("policy.d")).unwrap();
         DirBuilder::new().mode(0o700).create(directory.path().join("store")).unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let daemon = Self { running: None, kms: KmsServer::start(), settings, directory };
+        let daemon = Self { running: None, kms: KmsServer::start(), settings, more_config: String::new(), directory };
         daemon.write_policy(policy);
         daemon
     }
@@ -97,6 +99,11 @@ impl Daemon {
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs already");
         self.running = Some(self.run().unwrap());
+    }
+
+    /// Tables that no environment variable can hold, for the next start.
+    pub fn add_config(&mut self, text: &str) {
+        self.more_config.push_str(text);
     }
 
     /// Starts, or says why not.
@@ -195,11 +202,12 @@ impl Daemon {
              [keys]\ndeployment = \"tests\"\ndrift_checks_per_second = 0\n\
              [kms]\nregion = {REGION:?}\nendpoint_url = {endpoint:?}\ntagging_endpoint_url = {endpoint:?}\n\
              connect_timeout_ms = 500\nattempt_timeout_ms = 1000\noperation_timeout_ms = 2000\n\
-             [[networks.tokens]]\nasset = \"ETH\"\nnetwork = \"sepolia\"\ncontract = {TOKEN:?}\ndecimals = 6\n",
+             [[networks.tokens]]\nasset = \"ETH\"\nnetwork = \"sepolia\"\ncontract = {TOKEN:?}\ndecimals = 6\n{more}",
             path("kmsignd.sock"),
             path("store/kmsignd.db"),
             path("policy.d"),
             endpoint = self.kms.endpoint,
+            more = self.more_config,
         )
     }
 

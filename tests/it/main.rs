@@ -45,6 +45,7 @@ mod reconcile;
 mod request_id;
 mod restore;
 mod secrets;
+mod sign_contents;
 mod signing;
 mod transport;
 mod verification;

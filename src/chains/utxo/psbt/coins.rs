@@ -121,7 +121,9 @@ impl Rules<'_> {
     fn understood(&self, map: &Map, known: &'static [Field], place: Place) -> Result<(), DecodeError> {
         for key_type in map.keys().filter_map(|key| fields::type_of(key)) {
             if self.has_mweb && fields::MWEB.contains(&key_type) {
-                return Err(place.refused(Rule::UnknownField, format!("has field {key_type:#x} of MWEB, which is not signed here")));
+                return Err(
+                    place.refused(Rule::UnknownField, format!("has field {key_type:#x} of MWEB, which is not signed here"))
+                );
             }
             let Some(field) = fields::find(known, key_type) else { continue };
             match field.signer {
@@ -174,7 +176,8 @@ impl Rules<'_> {
             if is_segwit && self.allow_witness_utxo_only {
                 return Ok(claimed);
             }
-            let reason = "claims its amount with PSBT_IN_WITNESS_UTXO alone; give PSBT_IN_NON_WITNESS_UTXO, the whole transaction";
+            let reason =
+                "claims its amount with PSBT_IN_WITNESS_UTXO alone; give PSBT_IN_NON_WITNESS_UTXO, the whole transaction";
             return Err(place.refused(Rule::AmountNotProven, reason));
         };
         if proven.has_mweb_flag && !self.has_mweb {

@@ -52,7 +52,8 @@ impl<'a> Reader<'a> {
 
     /// A length, and so many bytes.
     fn chunk(&mut self) -> Result<&'a [u8], &'static str> {
-        let (length, rest) = compact_size(self.rest).ok_or("is missing, is cut off or has a length that is not written minimally")?;
+        let (length, rest) =
+            compact_size(self.rest).ok_or("is missing, is cut off or has a length that is not written minimally")?;
         let length = usize::try_from(length).map_err(|_| "is cut off")?;
         let (chunk, rest) = rest.split_at_checked(length).ok_or("is cut off")?;
         self.rest = rest;

@@ -190,14 +190,7 @@ pub const OUTPUT: &[Field] = &[
     field(PROPRIETARY, "PSBT_OUT_PROPRIETARY", Both, Proprietary, Any, Knows),
 ];
 
-const fn field(
-    key_type: u8,
-    name: &'static str,
-    versions: Versions,
-    key: KeyForm,
-    value: ValueForm,
-    signer: Signer,
-) -> Field {
+const fn field(key_type: u8, name: &'static str, versions: Versions, key: KeyForm, value: ValueForm, signer: Signer) -> Field {
     Field { key_type, name, versions, key, value, signer }
 }
 

@@ -7,7 +7,9 @@ use bitcoin::hashes::{Hash, hash160};
 use bitcoin::script::PushBytesBuf;
 use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, VerifyOnly};
 use bitcoin::sighash::SighashCache;
-use bitcoin::{Amount, CompressedPublicKey, PubkeyHash, ScriptBuf, Sequence, Transaction, Txid, WPubkeyHash, Weight, Witness, ecdsa};
+use bitcoin::{
+    Amount, CompressedPublicKey, PubkeyHash, ScriptBuf, Sequence, Transaction, Txid, WPubkeyHash, Weight, Witness, ecdsa,
+};
 
 use super::coins::{Coin, InputKind};
 use super::container::{Map, compact_size};
@@ -214,10 +216,9 @@ fn digest<T: std::borrow::Borrow<Transaction>>(
     key: &PublicKey,
 ) -> Option<[u8; 32]> {
     match coin.kind {
-        InputKind::P2pkh => cache
-            .legacy_signature_hash(index, &coin.script_pubkey, coin.sighash.to_u32())
-            .ok()
-            .map(Hash::to_byte_array),
+        InputKind::P2pkh => {
+            cache.legacy_signature_hash(index, &coin.script_pubkey, coin.sighash.to_u32()).ok().map(Hash::to_byte_array)
+        }
         InputKind::P2wpkh | InputKind::P2shP2wpkh => cache
             .p2wpkh_signature_hash(index, &p2wpkh(key), Amount::from_sat(coin.amount), coin.sighash)
             .ok()

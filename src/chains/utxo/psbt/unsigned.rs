@@ -72,9 +72,8 @@ pub fn put_together(map: &Map, inputs: &[Map], outputs: &[Map]) -> Result<Transa
 
 fn tx_in(place: Place, map: &Map) -> Result<TxIn, DecodeError> {
     let missing = |name: &str| place.invalid(format!("has no {name}, which version 2 needs"));
-    let txid: [u8; 32] = get(map, input::PREVIOUS_TXID)
-        .and_then(|txid| txid.try_into().ok())
-        .ok_or_else(|| missing("PSBT_IN_PREVIOUS_TXID"))?;
+    let txid: [u8; 32] =
+        get(map, input::PREVIOUS_TXID).and_then(|txid| txid.try_into().ok()).ok_or_else(|| missing("PSBT_IN_PREVIOUS_TXID"))?;
     let vout = number(map, input::OUTPUT_INDEX).ok_or_else(|| missing("PSBT_IN_OUTPUT_INDEX"))?;
     Ok(TxIn {
         previous_output: OutPoint { txid: Txid::from_byte_array(txid), vout },

@@ -31,8 +31,9 @@ pub struct Proven {
 pub fn read(place: Place, map: &Map, outpoint: OutPoint) -> Result<Utxo, DecodeError> {
     let proven = get(map, input::NON_WITNESS_UTXO)
         .map(|bytes| {
-            proven(bytes, outpoint.vout)
-                .ok_or_else(|| place.invalid("has PSBT_IN_NON_WITNESS_UTXO that is no transaction whose txid can be computed here"))
+            proven(bytes, outpoint.vout).ok_or_else(|| {
+                place.invalid("has PSBT_IN_NON_WITNESS_UTXO that is no transaction whose txid can be computed here")
+            })
         })
         .transpose()?;
     // Its form was checked.
