@@ -1,7 +1,9 @@
 //! Addresses of Ethereum and the chains like it: the same twenty bytes on every one of them.
 
 pub mod authorization;
+pub mod calldata;
 pub mod quantity;
+pub mod signer;
 pub mod transaction;
 pub mod typed_data;
 

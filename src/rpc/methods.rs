@@ -3,9 +3,9 @@
 
 mod evm;
 mod lifecycle;
+mod unknown;
 mod utxo;
 
-use super::error_codes::{Kind, RpcError};
 use super::params::Fields;
 use super::{
     AddressQuery, AuditQuery, Explained, NewWallet, Request, Selector, SigningRequest, Unfreeze, WalletList, find_method,
@@ -17,6 +17,8 @@ use crate::outcome::Failure;
 use crate::policy::Action;
 use crate::store::wallets::WalletFilter;
 use crate::wallets::lifecycle::Status;
+
+pub use self::unknown::unknown_method;
 
 /// One row.
 pub struct Method {
@@ -559,30 +561,3 @@ fn within_params(failure: Failure) -> Failure {
 
 /// Longer names are no typing errors, and likening them would take long.
 pub(super) const MAX_SUGGESTED_BYTES: usize = 64;
-
-/// Prefixes of methods that Ethereum nodes serve from the chain's state.
-const NODE_PREFIXES: [&str; 7] = ["eth_", "net_", "web3_", "txpool_", "debug_", "trace_", "engine_"];
-
-/// The answer to a method that has no row.
-pub fn unknown_method(name: &str) -> RpcError {
-    let signs = name.starts_with("eth_sign");
-    if !signs && NODE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-        return RpcError::new(
-            Kind::MethodNotSupported,
-            "this method needs an Ethereum node; kmsignd signs and has none. Send it to your node",
-        );
-    }
-    let names = METHODS.iter().flat_map(|method| std::iter::once(method.name).chain(method.aliases.iter().copied()));
-    let nearest = names
-        .filter(|_| name.len() <= MAX_SUGGESTED_BYTES)
-        .map(|known| (strsim::jaro_winkler(known, name), known))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.85);
-    RpcError::new(
-        Kind::MethodNotFound,
-        match nearest {
-            Some((_, known)) => format!("no such method; did you mean {known}? rpc.discover lists them all"),
-            None => "no such method; rpc.discover lists them all".to_owned(),
-        },
-    )
-}

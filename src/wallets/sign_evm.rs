@@ -1,16 +1,137 @@
 //! What eth_signTransaction and evm_signAuthorization have signed, and what they answer.
 
-use super::content::{Content, Lookup};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::content::{Content, ContentPayload, Lookup, Spends};
+use super::unknown;
+use crate::chains::decoded::{DecodeError, Decoded, Rule};
 use crate::chains::evm::authorization::AuthorizationRequest;
-use crate::chains::evm::transaction::TransactionRequest;
-use crate::outcome::Failure;
+use crate::chains::evm::transaction::{SigningError, TransactionRequest};
+use crate::chains::networks::Network;
+use crate::chains::{self, Address};
+use crate::guards::{ContentHash, Guard};
+use crate::keys::{Digest32, SignatureBytes, SigningPayload};
+use crate::outcome::{Answer, Failure};
+use crate::policy::Action;
+use crate::rpc::Selector;
+use crate::store::CachedWallet;
+use crate::verify::VerifiedSignature;
 
 /// Decodes a transaction.
-pub fn transaction(_lookup: &Lookup<'_>, _request: &TransactionRequest) -> Result<Content, Failure> {
-    Err(Failure::Internal("not built yet".to_owned()))
+///
+/// # Errors
+/// [`Failure::NotFound`] with `from` if no wallet has the address; [`Failure::TransactionRefused`] for another chain than the
+/// wallet's; [`Failure::InvalidParams`] if several wallets have the address and no chain id is given.
+pub fn transaction(lookup: &Lookup<'_>, request: &TransactionRequest) -> Result<Content, Failure> {
+    let (wallet, network) = wallet_of(lookup, &request.from, request.chain_id, "from")?;
+    let transaction = request.on_network(&network)?;
+    let mut decoded = transaction.decode(lookup.tokens);
+    find_own_wallets(lookup, &network, &mut decoded)?;
+    let digest = transaction.signing_hash();
+    Ok(Content {
+        decoded,
+        more_actions: if transaction.delegates() { vec![Action::Delegate] } else { Vec::new() },
+        spends: Some(Spends {
+            content: ContentHash::of_wallet(wallet.wallet_id, &transaction.signing_preimage()),
+            guards: vec![Guard::evm_nonce(wallet.wallet_id, transaction.chain_id(), transaction.nonce())],
+        }),
+        payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
+        network,
+        assemble: Box::new(move |signatures| {
+            let signature = the_signature(signatures, digest)?;
+            Answer::of(&transaction.signed(&signature).map_err(internal)?)
+        }),
+    })
 }
 
 /// Decodes an EIP-7702 authorization.
-pub fn authorization(_lookup: &Lookup<'_>, _request: &AuthorizationRequest) -> Result<Content, Failure> {
-    Err(Failure::Internal("not built yet".to_owned()))
+///
+/// # Errors
+/// As [`transaction`], with `address`; chain id 0 is refused like another chain's.
+pub fn authorization(lookup: &Lookup<'_>, request: &AuthorizationRequest) -> Result<Content, Failure> {
+    let (wallet, network) = wallet_of(lookup, &request.address, Some(request.chain_id), "address")?;
+    let authorization = request.on_network(&network)?;
+    let digest = authorization.signing_hash();
+    Ok(Content {
+        decoded: authorization.decode(),
+        // `delegate` is the method's own action.
+        more_actions: Vec::new(),
+        spends: Some(Spends {
+            content: ContentHash::of_wallet(wallet.wallet_id, &authorization.signing_preimage()),
+            guards: vec![Guard::evm_nonce(wallet.wallet_id, request.chain_id, authorization.nonce())],
+        }),
+        payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
+        network,
+        assemble: Box::new(move |signatures| {
+            let signature = the_signature(signatures, digest)?;
+            Answer::of(&authorization.signed(&signature).map_err(internal)?)
+        }),
+    })
+}
+
+/// The wallet of this address on the chain that is asked for. If there is none, the one that the address has, whatever its
+/// chain: the mismatch is then refused by its name.
+fn wallet_of(
+    lookup: &Lookup<'_>,
+    address: &Address,
+    chain_id: Option<u64>,
+    field: &'static str,
+) -> Result<(Arc<CachedWallet>, Network), Failure> {
+    let select = |network: Option<&Network>| {
+        lookup.wallet(&Selector::Address {
+            address: address.as_str().to_owned(),
+            asset: network.map(|network| network.asset().to_owned()),
+            network: network.cloned(),
+        })
+    };
+    let asked = chain_id.and_then(|id| lookup.networks.iter().find(|network| network.chain_id() == Some(id)));
+    let on_chain = asked.map(|network| select(Some(network)));
+    let found = match on_chain {
+        Some(found) if !matches!(found, Err(Failure::NotFound { .. })) => found,
+        _ => select(None),
+    };
+    found.map_err(|failure| match (failure, chain_id) {
+        (Failure::NotFound { .. }, _) => unknown(field),
+        (Failure::InvalidParams { .. }, Some(id)) => DecodeError::refused(
+            Rule::ChainId,
+            format!("it is for chain id {id}, and no wallet of this address is on that chain"),
+        )
+        .into(),
+        (Failure::InvalidParams { .. }, None) => {
+            Failure::invalid(field, "belongs to wallets on several networks; give the chainId of the one that is meant")
+        }
+        (other, _) => other,
+    })
+}
+
+/// Marks what goes to a wallet of ours that signs, and tells of one that does not: what it gets may be out of reach.
+fn find_own_wallets(lookup: &Lookup<'_>, network: &Network, decoded: &mut Decoded) -> Result<(), Failure> {
+    let mut told = BTreeSet::new();
+    for effect in &mut decoded.effects {
+        let Some(recipient) = &effect.recipient else { continue };
+        let Ok((address, _)) = chains::parse_address(network, recipient) else { continue };
+        let Some(wallet) = lookup.owner(network, &address)? else { continue };
+        effect.to_own_wallet = wallet.status.can_sign();
+        if !effect.to_own_wallet && told.insert(recipient.clone()) {
+            let status = wallet.status;
+            decoded.warnings.push(format!("{recipient} is the address of a wallet here that is {status} and can't sign."));
+        }
+    }
+    Ok(())
+}
+
+/// The one signature, which must be over what was decoded.
+fn the_signature(signatures: Vec<VerifiedSignature>, digest: Digest32) -> Result<SignatureBytes, Failure> {
+    let [signature] = signatures.as_slice() else {
+        return Err(Failure::Internal(format!("{} signatures of one payload", signatures.len())));
+    };
+    if *signature.payload() != SigningPayload::EcdsaDigest(digest) {
+        return Err(Failure::Internal("the signature is over another digest".to_owned()));
+    }
+    Ok(signature.bytes())
+}
+
+fn internal(error: SigningError) -> Failure {
+    Failure::Internal(error.to_string())
 }

@@ -46,6 +46,7 @@ mod request_id;
 mod restore;
 mod secrets;
 mod sign_contents;
+mod sign_evm;
 mod signing;
 mod transport;
 mod verification;
