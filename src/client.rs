@@ -2,11 +2,12 @@
 //!
 //! | file | has |
 //! |---|---|
-//! | wallet, key, address, policy, audit, freeze, admin | what one noun's commands ask, and how their answers read |
+//! | wallet, key, sign, address, policy, audit, freeze, admin | what one noun's commands ask, and how their answers read |
+//! | explanation | what is about to be signed, for people |
 //! | connection | one request out, its answer back, within a time and a size |
 //! | session | what the commands of one run share: the connection, where output goes, what to do after an error |
 //! | error, exit, next_step | what went wrong, the exit code, and what to do about it |
-//! | input, output | bounded texts in; tables and safe text out |
+//! | input, output, terminal | bounded texts in; tables and safe text out; questions to whoever sits there |
 //!
 //! It holds no key, no state and no configuration, and decides nothing: who may do what is the daemon's to say, by the uid that
 //! the kernel tells it. Text from the daemon reaches a terminal only after [`output`] made its control characters visible.
@@ -17,6 +18,7 @@ mod audit;
 pub(crate) mod connection;
 pub(crate) mod error;
 mod exit;
+mod explanation;
 mod freeze;
 mod input;
 mod key;
@@ -24,6 +26,8 @@ mod next_step;
 mod output;
 mod policy;
 mod session;
+mod sign;
+mod terminal;
 mod wallet;
 
 use std::ffi::OsString;
@@ -67,7 +71,7 @@ const GLOBAL: &str = "Options of every command";
 
 const EXAMPLES: &str = "Examples:
   kmsign wallet create --user user123 --asset ETH
-  kmsign key sign 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 DIGEST
+  kmsign sign psbt payment.psbt --asset BTC
   kmsign --json wallet list --asset BTC --all
   kmsign status";
 
@@ -79,6 +83,9 @@ enum Noun {
     /// Public keys, and signatures over digests
     #[command(subcommand)]
     Key(key::Command),
+    /// Sign transactions, PSBTs, messages and typed data, shown before they are signed
+    #[command(subcommand)]
+    Sign(sign::Command),
     /// Check addresses
     #[command(subcommand)]
     Address(address::Command),
@@ -112,7 +119,7 @@ pub fn run(line: Vec<OsString>) -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = io::stdout().is_terminal() && !no_colour();
     let timeout = Duration::from_secs(arguments.timeout);
     let mut session = Session::new(arguments.socket, timeout, arguments.json, colour, line);
     let done = arguments.noun.run(&mut session).and_then(|exit| {
@@ -127,6 +134,7 @@ impl Noun {
         match self {
             Self::Wallet(command) => command.run(session),
             Self::Key(command) => command.run(session),
+            Self::Sign(command) => command.run(session),
             Self::Address(command) => command.run(session),
             Self::Policy(command) => command.run(session),
             Self::Audit(command) => command.run(session),
@@ -136,6 +144,11 @@ impl Noun {
             Self::Call(call) => call.run(session),
         }
     }
+}
+
+/// Whether the user wants no colours: <https://no-color.org>.
+fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Prints what clap has to say: help, the version, or what is wrong with the command line.
@@ -162,7 +175,7 @@ mod tests {
     fn parse_of_wrong_values_is_refused_before_anything_is_sent() {
         let wallet = "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60";
         let long = "x".repeat(129);
-        let wrong: [(&[&str], ErrorKind); 16] = [
+        let wrong: [(&[&str], ErrorKind); 21] = [
             (&["wallet", "create", "--asset", "BTC"], ErrorKind::MissingRequiredArgument),
             (&["wallet", "create", "--user", "a b", "--asset", "BTC"], ErrorKind::ValueValidation),
             (&["wallet", "create", "--user", "a", "--asset", ""], ErrorKind::ValueValidation),
@@ -175,6 +188,11 @@ mod tests {
             (&["wallet", "addresses", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"], ErrorKind::ValueValidation),
             (&["key", "public", "alias/mine"], ErrorKind::ValueValidation),
             (&["key", "sign", wallet, "abcd"], ErrorKind::ValueValidation),
+            (&["sign", "evm"], ErrorKind::MissingRequiredArgument),
+            (&["sign", "psbt", "x"], ErrorKind::MissingRequiredArgument),
+            (&["sign", "message", "x"], ErrorKind::MissingRequiredArgument),
+            (&["sign", "typed-data", "x", "--wallet", wallet, "--address", "a"], ErrorKind::ArgumentConflict),
+            (&["sign", "message", "x", "--wallet", wallet, "--format", "bip340"], ErrorKind::InvalidValue),
             (&["policy", "explain", "wallet_get", "{"], ErrorKind::ValueValidation),
             (&["freeze", "lift", "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60"], ErrorKind::MissingRequiredArgument),
             (&["freeze", "lift", "all", "--reason", "x"], ErrorKind::ValueValidation),

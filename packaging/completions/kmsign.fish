@@ -31,6 +31,7 @@ complete -c kmsign -n "__fish_kmsign_needs_command" -s h -l help -d 'Print help 
 complete -c kmsign -n "__fish_kmsign_needs_command" -s V -l version -d 'Print version'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "wallet" -d 'Make wallets and look at them'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "key" -d 'Public keys, and signatures over digests'
+complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "sign" -d 'Sign transactions, PSBTs, messages and typed data, shown before they are signed'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "address" -d 'Check addresses'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "policy" -d 'Ask what the policy says'
 complete -c kmsign -n "__fish_kmsign_needs_command" -f -a "audit" -d 'Read and check the audit'
@@ -144,6 +145,61 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subco
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "evm" -d 'Sign a transaction of Ethereum or a chain like it'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "psbt" -d 'Sign every input of a PSBT'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "message" -d 'Sign a message'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "typed-data" -d 'Sign typed data of EIP-712'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l asset -d 'The ticker, such as BTC or LTC' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l network -d 'One of the asset\'s networks [default: as the daemon is configured]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l no-finalize -d 'Leave the signatures in the PSBT, and make no transaction of it'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from psbt" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l wallet -d 'The wallet\'s id' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l address -d 'One of the wallet\'s addresses' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l asset -d 'Tells apart wallets that share an address' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l network -d 'Tells apart wallets that share an address' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l format -d 'How the signature of a Bitcoin-like wallet is written [default: as its address type has it]' -r -f -a "legacy\t''
+bip137\t''
+bip322\t''"
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l exact -d 'Sign the file\'s last line break too'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from message" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l wallet -d 'The wallet\'s id' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l address -d 'One of the wallet\'s addresses' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l asset -d 'Tells apart wallets that share an address' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l network -d 'Tells apart wallets that share an address' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -s h -l help -d 'Print help'
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l json -d 'Print each result as one line of JSON; errors too, on standard error'

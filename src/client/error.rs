@@ -38,6 +38,17 @@ pub enum ClientError {
     Input { what: &'static str, reason: String },
     #[error("standard input could not be read: {0}")]
     Unreadable(io::Error),
+    #[error("{} could not be read: {reason}", path.display())]
+    UnreadableFile { path: PathBuf, reason: io::Error },
+    /// The policy was asked before signing, and does not permit it. Nothing was signed.
+    #[error("{0}")]
+    Denied(String),
+    /// Whoever was asked did not say yes. Nothing was signed.
+    #[error("nothing was signed")]
+    Declined,
+    /// What was made is on standard output.
+    #[error("{} could not be written: {reason}", path.display())]
+    Unwritten { path: PathBuf, reason: io::Error },
     #[error("the output could not be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -62,7 +73,10 @@ impl ClientError {
             Self::Refused(refusal) => refusal.kind_name(),
             Self::Usage(_) => "USAGE",
             Self::Input { .. } => "INPUT",
-            Self::Unreadable(_) => "UNREADABLE_INPUT",
+            Self::Unreadable(_) | Self::UnreadableFile { .. } => "UNREADABLE_INPUT",
+            Self::Denied(_) => "DENIED",
+            Self::Declined => "DECLINED",
+            Self::Unwritten { .. } => "OUTPUT",
             Self::Output(_) => "OUTPUT",
         }
     }
@@ -78,7 +92,9 @@ impl ClientError {
             Self::Input { .. } => Exit::BadData,
             // Whoever reads a pipe may stop when they have enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Unreadable(_) | Self::Output(_) => Exit::Output,
+            Self::Denied(_) => Exit::Denied,
+            Self::Declined => Exit::No,
+            Self::Unreadable(_) | Self::UnreadableFile { .. } | Self::Unwritten { .. } | Self::Output(_) => Exit::Output,
         }
     }
 }

@@ -25,7 +25,7 @@ macro_rules! exit_table {
 
 exit_table! {
     Done 0 "Done.";
-    No 1 "The answer is a no: not found, in conflict, not usable, refused by KMS, not valid, not verified, not ready, or a policy explained as deny.";
+    No 1 "The answer is a no: not found, in conflict, not usable, refused by KMS, not valid, not verified, not ready, not confirmed, or a policy explained as deny.";
     Usage 64 "The command line is wrong, or the daemon has no such method.";
     BadData 65 "A value is wrong.";
     Unavailable 69 "The daemon cannot be reached, or it can't use KMS, its store or its audit.";

@@ -1,6 +1,8 @@
 //! What a command line may hold, each with its bounds, so that a wrong value is told before anything is sent.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -9,11 +11,12 @@ use serde_json::value::RawValue;
 
 use super::error::ClientError;
 use super::session::Session;
+use crate::chains::MAX_ADDRESS_BYTES;
 use crate::ids::{IdError, KeyArn, OnBehalfOf, RequestId, WalletId};
 use crate::keys::Digest32;
 
-/// Longest text that is read from standard input: what the daemon takes as one message.
-const MAX_STDIN_BYTES: u64 = 4 << 20;
+/// Longest text that is read from a file or from standard input: what the daemon takes as one message.
+const MAX_INPUT_BYTES: u64 = 4 << 20;
 
 /// Names of assets, networks and methods, which only the daemon knows: 1..64 printable ASCII characters without spaces.
 pub fn name(text: &str) -> Result<String, IdError> {
@@ -21,6 +24,18 @@ pub fn name(text: &str) -> Result<String, IdError> {
     let got = text.chars().count();
     if got == 0 || got > MAX {
         return Err(IdError::Length { min: 1, max: MAX, got });
+    }
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(IdError::Characters { allowed: "printable ASCII without spaces" });
+    }
+    Ok(text.to_owned())
+}
+
+/// An address, which only the daemon can tell: 1..100 printable ASCII characters without spaces.
+pub fn address(text: &str) -> Result<String, IdError> {
+    let got = text.chars().count();
+    if got == 0 || got > MAX_ADDRESS_BYTES {
+        return Err(IdError::Length { min: 1, max: MAX_ADDRESS_BYTES, got });
     }
     if !text.chars().all(|c| c.is_ascii_graphic()) {
         return Err(IdError::Characters { allowed: "printable ASCII without spaces" });
@@ -72,18 +87,62 @@ where
         match self {
             Self::Here(value) => Ok(value.clone()),
             Self::Stdin => {
-                let mut bytes = Vec::new();
-                let limit = MAX_STDIN_BYTES.saturating_add(1);
-                let read = std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(ClientError::Unreadable)?;
-                if u64::try_from(read).is_ok_and(|read| read > MAX_STDIN_BYTES) {
-                    return Err(ClientError::input(what, "on standard input is longer than 4 MiB"));
-                }
+                let bytes = read_all(std::io::stdin().lock(), what, ClientError::Unreadable)?;
                 let text =
                     String::from_utf8(bytes).map_err(|_| ClientError::input(what, "on standard input is not UTF-8 text"))?;
                 text.trim().parse().map_err(|error| ClientError::input(what, error))
             }
         }
     }
+}
+
+/// A document: a file, or `-` for standard input.
+#[derive(Debug, Clone)]
+pub struct Document(PathBuf);
+
+impl From<std::ffi::OsString> for Document {
+    fn from(path: std::ffi::OsString) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Document {
+    pub fn is_stdin(&self) -> bool {
+        self.0 == Path::new("-")
+    }
+
+    /// All of it, at most 4 MiB.
+    ///
+    /// # Errors
+    /// [`ClientError::Input`] with `what`, [`ClientError::Unreadable`], [`ClientError::UnreadableFile`].
+    pub fn read(&self, what: &'static str) -> Result<Vec<u8>, ClientError> {
+        if self.is_stdin() {
+            return read_all(std::io::stdin().lock(), what, ClientError::Unreadable);
+        }
+        let unreadable = |reason| ClientError::UnreadableFile { path: self.0.clone(), reason };
+        read_all(File::open(&self.0).map_err(unreadable)?, what, unreadable)
+    }
+
+    /// All of it, as text.
+    ///
+    /// # Errors
+    /// As [`Document::read`].
+    pub fn read_text(&self, what: &'static str) -> Result<String, ClientError> {
+        String::from_utf8(self.read(what)?).map_err(|_| ClientError::input(what, "is not UTF-8 text"))
+    }
+}
+
+fn read_all(
+    from: impl Read,
+    what: &'static str,
+    unreadable: impl Fn(std::io::Error) -> ClientError,
+) -> Result<Vec<u8>, ClientError> {
+    let mut bytes = Vec::new();
+    let read = from.take(MAX_INPUT_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_INPUT_BYTES) {
+        return Err(ClientError::input(what, "is longer than 4 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// What every command that changes something takes.
@@ -103,12 +162,21 @@ impl Repeatable {
     /// # Errors
     /// As [`Session::repeatable`].
     pub fn complete(&self, session: &mut Session, mut params: Value) -> Result<Value, ClientError> {
-        let request_id = session.repeatable("--request-id", "requestId", self.request_id.as_ref())?;
-        if let Some(members) = params.as_object_mut() {
-            members.insert("requestId".to_owned(), request_id.into());
-            members.extend(self.on_behalf_of.as_ref().map(|name| ("onBehalfOf".to_owned(), name.as_str().into())));
+        let members = self.members(session)?;
+        if let Some(object) = params.as_object_mut() {
+            object.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
         }
         Ok(params)
+    }
+
+    /// `requestId`, and `onBehalfOf` if it was given.
+    ///
+    /// # Errors
+    /// As [`Session::repeatable`].
+    pub fn members(&self, session: &mut Session) -> Result<Vec<(&'static str, String)>, ClientError> {
+        let mut members = vec![("requestId", session.repeatable("--request-id", "requestId", self.request_id.as_ref())?)];
+        members.extend(self.on_behalf_of.as_ref().map(|name| ("onBehalfOf", name.as_str().to_owned())));
+        Ok(members)
     }
 }
 

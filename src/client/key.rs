@@ -1,7 +1,5 @@
 //! `kmsign key`.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,11 +8,9 @@ use super::exit::Exit;
 use super::input::{GivenDigest, KeyName, Repeatable};
 use super::output::{self, Look, Tone, cell, cell_or_dash, plain, toned};
 use super::session::Session;
+use super::terminal;
 use super::wallet::{self, Wallet};
 use crate::ids::{OnBehalfOf, Reason, RequestId};
-
-/// More than any address is long.
-const MAX_TYPED_BYTES: u64 = 1024;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -138,7 +134,7 @@ impl Delete {
 
     /// Shows the wallet and has its address typed back: whoever copies a key's name by mistake notices here.
     fn ask(&self, session: &mut Session) -> Result<(String, String), ClientError> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !terminal::can_ask() {
             return Err(ClientError::Usage("--confirm ADDRESS is needed where nobody can be asked"));
         }
         let params = match &self.key {
@@ -149,12 +145,9 @@ impl Delete {
         let text = wallet::wallet(&found, session.look());
         let asked =
             format!("{text}\nWhat its addresses hold is lost once the key is deleted. Type the wallet's address to go on: ");
-        let output = |error| ClientError::Output(io::Error::other::<io::Error>(error));
-        io::stderr().write_all(asked.as_bytes()).and_then(|()| io::stderr().flush()).map_err(output)?;
-        let mut typed = String::new();
-        io::stdin().lock().take(MAX_TYPED_BYTES).read_line(&mut typed).map_err(ClientError::Unreadable)?;
+        let typed = terminal::ask(&asked)?;
         let (Some(key), Some(address)) = (found.kms_key_id.clone(), &found.address) else { return Err(keyless(&found)) };
-        if typed.trim() != address {
+        if typed != *address {
             return Err(ClientError::input("what was typed", "is not the wallet's address; nothing was done"));
         }
         Ok((key, address.clone()))

@@ -11,6 +11,9 @@ use super::error::{ClientError, Refusal};
 use super::output::json_line;
 use crate::rpc::error_codes::Kind;
 
+/// Longest parameters that are repeated in advice: a PSBT would bury it.
+const MAX_ADVISED_BYTES: usize = 4096;
+
 /// What was being done when an error came.
 pub struct Attempt {
     pub socket: PathBuf,
@@ -46,7 +49,12 @@ pub fn after(error: &ClientError, attempt: &Attempt) -> Option<String> {
         }
         ClientError::Refused(refusal) => refused(refusal, attempt),
         ClientError::Usage(_) | ClientError::Input { .. } => Some("kmsign --help".to_owned()),
-        ClientError::Unreadable(_) | ClientError::Output(_) => None,
+        ClientError::Unreadable(_)
+        | ClientError::UnreadableFile { .. }
+        | ClientError::Denied(_)
+        | ClientError::Declined
+        | ClientError::Unwritten { .. }
+        | ClientError::Output(_) => None,
     }
 }
 
@@ -129,7 +137,7 @@ impl Attempt {
     /// The command that asks the policy about the same call.
     fn explain(&self) -> Option<String> {
         let (method, params) = self.call.as_ref()?;
-        if method == "policy_explain" {
+        if method == "policy_explain" || params.len() > MAX_ADVISED_BYTES {
             return None;
         }
         Some(self.command(&format!("policy explain {} {}", quoted(method), quoted(&json_line(params)))))

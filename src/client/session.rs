@@ -104,6 +104,11 @@ impl Session {
         if self.json { Ok(()) } else { Self::tell(&format!("note: {text}")) }
     }
 
+    /// Ends the connection; the next call opens another. A person may think for longer than the daemon runs.
+    pub fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
     fn connection(&mut self) -> Result<&mut Connection, ClientError> {
         match &mut self.connection {
             Some(connection) => Ok(connection),

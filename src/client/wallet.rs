@@ -281,7 +281,7 @@ impl List {
 pub struct Wallet {
     wallet_id: String,
     user_id: String,
-    asset: String,
+    pub asset: String,
     network: String,
     address_type: String,
     pub address: Option<String>,
@@ -293,6 +293,20 @@ pub struct Wallet {
     created_at: String,
     version: u64,
     deletion_date: Option<String>,
+}
+
+impl Wallet {
+    /// Whether it is one of Ethereum or a chain like it.
+    pub fn is_evm(&self) -> bool {
+        self.address_type == AddressType::Eip55.as_str()
+    }
+
+    /// What tells it from others.
+    pub fn in_a_line(&self) -> String {
+        let label = self.label.as_ref().map_or_else(String::new, |label| format!(", {label}"));
+        let Self { wallet_id, user_id, asset, network, .. } = self;
+        format!("{wallet_id}: {asset} {network} {}, of {user_id}{label}", self.address.as_deref().unwrap_or("-"))
+    }
 }
 
 #[derive(Deserialize)]

@@ -3,8 +3,12 @@
 
 mod answers;
 mod failures;
+mod sign;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -110,4 +114,20 @@ fn wallet() -> Value {
         "publicKey": "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798", "kmsKeyId": ARN,
         "keySpec": "ECC_SECG_P256K1", "status": "CREATED", "label": null, "createdAt": "2026-01-15T10:30:00Z", "version": 3,
     })
+}
+
+/// A pseudo-terminal: the side of the one who types, and the program's.
+#[allow(unsafe_code, reason = "no crate here wraps posix_openpt")]
+fn terminal() -> (File, File) {
+    use nix::libc;
+    let terminal = File::options().read(true).write(true).open("/dev/ptmx").unwrap();
+    let mut name = [0 as libc::c_char; 64];
+    // SAFETY: the descriptor is open, and the name fits or is refused.
+    let name = unsafe {
+        assert_eq!((libc::grantpt(terminal.as_raw_fd()), libc::unlockpt(terminal.as_raw_fd())), (0, 0));
+        assert_eq!(libc::ptsname_r(terminal.as_raw_fd(), name.as_mut_ptr(), name.len()), 0);
+        std::ffi::CStr::from_ptr(name.as_ptr())
+    };
+    let screen = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name.to_str().unwrap()).unwrap();
+    (terminal, screen)
 }

@@ -1,14 +1,11 @@
 //! What `kmsign` sends, and how answers read.
 
-use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{ARN, Fake, Run, WALLET_ID, kmsign, wallet};
+use super::{ARN, Fake, Run, WALLET_ID, kmsign, terminal, wallet};
 
 #[test]
 fn wallet_create_prints_the_wallet_and_tells_the_key_it_made() {
@@ -245,22 +242,6 @@ fn key_delete_on_a_terminal_has_the_address_typed_back() {
         assert_eq!(deletions.len(), usize::from(deleted), "{typed}: {calls:?}");
         assert!(deletions.iter().all(|(_, params)| params["confirm"] == *address && params["keyId"] == ARN), "{calls:?}");
     }
-}
-
-/// A pseudo-terminal: the side of the one who types, and the program's.
-#[allow(unsafe_code, reason = "no crate here wraps posix_openpt")]
-fn terminal() -> (File, File) {
-    use nix::libc;
-    let terminal = File::options().read(true).write(true).open("/dev/ptmx").unwrap();
-    let mut name = [0 as libc::c_char; 64];
-    // SAFETY: the descriptor is open, and the name fits or is refused.
-    let name = unsafe {
-        assert_eq!((libc::grantpt(terminal.as_raw_fd()), libc::unlockpt(terminal.as_raw_fd())), (0, 0));
-        assert_eq!(libc::ptsname_r(terminal.as_raw_fd(), name.as_mut_ptr(), name.len()), 0);
-        std::ffi::CStr::from_ptr(name.as_ptr())
-    };
-    let screen = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name.to_str().unwrap()).unwrap();
-    (terminal, screen)
 }
 
 #[test]

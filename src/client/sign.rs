@@ -1,0 +1,393 @@
+//! `kmsign sign`: a document is explained, shown, confirmed and signed. What is signed is what was shown: the same parameters go into
+//! both calls, and the daemon decodes and judges them again.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use super::error::ClientError;
+use super::exit::Exit;
+use super::explanation::{self, Coin, Explanation, Unit};
+use super::input::{self, Document, Repeatable};
+use super::output::json_line;
+use super::session::{self, Session};
+use super::terminal;
+use super::wallet::Wallet;
+use crate::chains::utxo::message::MessageFormat;
+use crate::ids::WalletId;
+
+/// How many of the wallets that sign are looked up, so that they are shown by more than their ids.
+const NAMED_WALLETS: usize = 5;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Sign a transaction of Ethereum or a chain like it
+    ///
+    /// The file has the JSON object that eth_signTransaction takes, with `from`, `nonce`, `gas` and fees.
+    #[command(after_help = "Examples:
+  kmsign sign evm transaction.json
+  jq -c .tx draft.json | kmsign --json sign evm - --yes")]
+    Evm(Evm),
+    /// Sign every input of a PSBT
+    #[command(after_help = "Examples:
+  kmsign sign psbt payment.psbt --asset BTC
+  kmsign sign psbt payment.psbt --asset LTC --network mainnet --output payment.hex")]
+    Psbt(Psbt),
+    /// Sign a message
+    ///
+    /// With the prefix that the chain's messages have: personal_sign for wallets of Ethereum and the chains like it, utxo_signMessage
+    /// for those like Bitcoin's. One line break at the end of the file is no part of the message, unless --exact is given.
+    #[command(after_help = "Examples:
+  kmsign sign message letter.txt --wallet 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60
+  kmsign sign message letter.txt --address 1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH --format legacy")]
+    Message(Message),
+    /// Sign typed data of EIP-712
+    #[command(after_help = "Example:
+  kmsign sign typed-data order.json --address 0x52908400098527886E0F7030069857D2E4169EE7")]
+    TypedData(TypedData),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Evm {
+    /// A JSON file; - reads standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    document: Document,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Psbt {
+    /// A PSBT, binary or in base64; - reads standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    document: Document,
+    /// The ticker, such as BTC or LTC
+    #[arg(long, value_parser = input::name)]
+    asset: String,
+    /// One of the asset's networks [default: as the daemon is configured]
+    #[arg(long, value_parser = input::name)]
+    network: Option<String>,
+    /// Leave the signatures in the PSBT, and make no transaction of it
+    #[arg(long)]
+    no_finalize: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Message {
+    /// A file; - reads standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    document: Document,
+    #[command(flatten)]
+    signer: Signer,
+    /// How the signature of a Bitcoin-like wallet is written [default: as its address type has it]
+    #[arg(long, value_parser = formats())]
+    format: Option<MessageFormat>,
+    /// Sign the file's last line break too
+    #[arg(long)]
+    exact: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TypedData {
+    /// A JSON file; - reads standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    document: Document,
+    #[command(flatten)]
+    signer: Signer,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Whose key signs.
+#[derive(Debug, clap::Args)]
+pub struct Signer {
+    #[command(flatten)]
+    name: SignerName,
+    /// Tells apart wallets that share an address
+    #[arg(long, value_parser = input::name, requires = "address")]
+    asset: Option<String>,
+    /// Tells apart wallets that share an address
+    #[arg(long, value_parser = input::name, requires = "asset")]
+    network: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct SignerName {
+    /// The wallet's id
+    #[arg(long, value_name = "WALLET-ID")]
+    wallet: Option<WalletId>,
+    /// One of the wallet's addresses
+    #[arg(long, value_parser = input::address)]
+    address: Option<String>,
+}
+
+/// What goes with every document.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// Sign without asking, for scripts
+    #[arg(long)]
+    yes: bool,
+    /// Write the signed transaction, the PSBT or the signature into this new file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    repeat: Repeatable,
+}
+
+fn formats() -> impl TypedValueParser<Value = MessageFormat> {
+    PossibleValuesParser::new(MessageFormat::ALL.map(MessageFormat::as_str)).try_map(|text| text.parse())
+}
+
+/// The call that signs, without what makes it repeatable.
+struct Call {
+    method: &'static str,
+    /// As they stand in the document: a number that is too long for us is the daemon's to refuse, not ours to round.
+    params: BTreeMap<&'static str, Box<RawValue>>,
+    /// The coin, where the command line names it.
+    ticker: Option<String>,
+}
+
+impl Call {
+    const fn new(method: &'static str) -> Self {
+        Self { method, params: BTreeMap::new(), ticker: None }
+    }
+
+    fn with(mut self, name: &'static str, value: &impl Serialize) -> Result<Self, ClientError> {
+        self.params.insert(name, to_raw_value(value).map_err(|error| ClientError::protocol(&error))?);
+        Ok(self)
+    }
+
+    fn with_some(self, name: &'static str, value: Option<&impl Serialize>) -> Result<Self, ClientError> {
+        match value {
+            Some(value) => self.with(name, value),
+            None => Ok(self),
+        }
+    }
+}
+
+impl Command {
+    pub fn run(&self, session: &mut Session) -> Result<Exit, ClientError> {
+        let (document, how) = match self {
+            Self::Evm(Evm { document, how })
+            | Self::Psbt(Psbt { document, how, .. })
+            | Self::Message(Message { document, how, .. })
+            | Self::TypedData(TypedData { document, how, .. }) => (document, how),
+        };
+        how.check(document)?;
+        let call = match self {
+            Self::Evm(evm) => evm.call()?,
+            Self::Psbt(psbt) => psbt.call()?,
+            Self::Message(message) => message.call(session)?,
+            Self::TypedData(typed_data) => typed_data.call(session)?,
+        };
+        how.sign(session, call)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Evm {
+    fn call(&self) -> Result<Call, ClientError> {
+        const WHAT: &str = "the transaction";
+        let (json, value) = read_json(&self.document, WHAT)?;
+        let Value::Object(members) = &value else { return Err(ClientError::input(WHAT, "must be a JSON object")) };
+        for (name, flag) in [("requestId", "--request-id"), ("onBehalfOf", "--on-behalf-of")] {
+            if members.get(name).is_some_and(|value| !value.is_null()) {
+                return Err(ClientError::input(WHAT, format!("has a member {name}; give it as {flag} instead")));
+            }
+        }
+        Call::new("eth_signTransaction").with("transaction", &json)
+    }
+}
+
+impl Psbt {
+    fn call(&self) -> Result<Call, ClientError> {
+        const WHAT: &str = "the PSBT";
+        let bytes = self.document.read(WHAT)?;
+        let base64 = if bytes.starts_with(b"psbt\xff") {
+            BASE64_STANDARD.encode(bytes)
+        } else {
+            let text = String::from_utf8(bytes).map_err(|_| ClientError::input(WHAT, "must be binary or base64"))?;
+            // Some tools wrap it.
+            text.split_ascii_whitespace().collect()
+        };
+        let call = Call { ticker: Some(self.asset.to_uppercase()), ..Call::new("utxo_signPsbt") };
+        call.with("asset", &self.asset)?
+            .with_some("network", self.network.as_ref())?
+            .with("psbt", &base64)?
+            .with("finalize", &!self.no_finalize)
+    }
+}
+
+impl Message {
+    fn call(&self, session: &mut Session) -> Result<Call, ClientError> {
+        const WHAT: &str = "the message";
+        let mut bytes = self.document.read(WHAT)?;
+        if !self.exact && bytes.ends_with(b"\n") {
+            bytes.pop();
+            if bytes.ends_with(b"\r") {
+                bytes.pop();
+            }
+        }
+        let wallet = self.signer.find(session)?;
+        if wallet.is_evm() {
+            if self.format.is_some() {
+                return Err(ClientError::Usage("--format is for wallets like Bitcoin's"));
+            }
+            let data = format!("0x{}", hex::encode(bytes));
+            return Call::new("personal_sign").with("data", &data)?.with("address", &wallet.address);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| ClientError::input(WHAT, "is not UTF-8 text"))?;
+        let Signer { name: SignerName { wallet, address }, asset, network } = &self.signer;
+        Call::new("utxo_signMessage")
+            .with_some("walletId", wallet.as_ref())?
+            .with_some("address", address.as_ref())?
+            .with_some("asset", asset.as_ref())?
+            .with_some("network", network.as_ref())?
+            .with("message", &text)?
+            .with_some("format", self.format.as_ref())
+    }
+}
+
+impl TypedData {
+    fn call(&self, session: &mut Session) -> Result<Call, ClientError> {
+        const WHAT: &str = "the typed data";
+        let (json, value) = read_json(&self.document, WHAT)?;
+        if !value.is_object() {
+            return Err(ClientError::input(WHAT, "must be a JSON object"));
+        }
+        let address = match &self.signer.name.address {
+            Some(address) => Some(address.clone()),
+            None => self.signer.find(session)?.address,
+        };
+        Call::new("eth_signTypedData_v4").with("address", &address)?.with("typedData", &json)
+    }
+}
+
+impl Signer {
+    fn find(&self, session: &mut Session) -> Result<Wallet, ClientError> {
+        let params = match &self.name.wallet {
+            Some(id) => json!({ "walletId": id }),
+            None => json!({ "address": self.name.address, "asset": self.asset, "network": self.network }),
+        };
+        session.ask("wallet_get", &params)
+    }
+}
+
+/// The JSON text, as it stands, and what it says.
+fn read_json(document: &Document, what: &'static str) -> Result<(Box<RawValue>, Value), ClientError> {
+    let text = document.read_text(what)?;
+    let wrong = |error| ClientError::input(what, format!("must be JSON: {error}"));
+    let value = serde_json::from_str(&text).map_err(wrong)?;
+    let json = RawValue::from_string(text.trim().to_owned()).map_err(wrong)?;
+    Ok((json, value))
+}
+
+impl How {
+    /// Finds out what would stand in the way at the end, before anything is sent.
+    fn check(&self, document: &Document) -> Result<(), ClientError> {
+        if !self.yes && (document.is_stdin() || !terminal::can_ask()) {
+            return Err(ClientError::Usage("--yes is needed where nobody can be asked"));
+        }
+        let Some(path) = &self.output else { return Ok(()) };
+        if path.symlink_metadata().is_ok() {
+            return Err(ClientError::input("--output", "names a file that is there already; nothing was signed"));
+        }
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        if directory.is_some_and(|directory| !directory.is_dir()) {
+            return Err(ClientError::input("--output", "names a directory that is not there; nothing was signed"));
+        }
+        Ok(())
+    }
+
+    fn sign(&self, session: &mut Session, mut call: Call) -> Result<(), ClientError> {
+        let explanation = self.explain(session, &call)?;
+        if explanation.decision == "deny" {
+            return Err(ClientError::Denied(format!("the policy does not permit it: {}", explanation.summary.reason)));
+        }
+        if !self.yes {
+            session.hang_up();
+            let answer = terminal::ask("\nSign this? [y/N] ")?;
+            if !["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+                return Err(ClientError::Declined);
+            }
+        }
+        for (name, value) in self.repeat.members(session)? {
+            call = call.with(name, &value)?;
+        }
+        let json = session.call(call.method, &call.params)?;
+        // First the file: a reader of standard output that went away must not cost it.
+        let saved = self.save(&json);
+        if session.json() {
+            Session::print_json(&json)?;
+        } else {
+            Session::print(&explanation::members(&session::read(&json)?, session.look()))?;
+        }
+        saved
+    }
+
+    /// Asks what the call would do and whether it may, and shows it.
+    fn explain(&self, session: &mut Session, call: &Call) -> Result<Explanation, ClientError> {
+        #[derive(Serialize)]
+        struct Question<'a> {
+            method: &'a str,
+            params: &'a BTreeMap<&'static str, Box<RawValue>>,
+        }
+
+        let json = session.call("policy_explain", &Question { method: call.method, params: &call.params })?;
+        let explanation: Explanation = session::read(&json)?;
+        if session.json() && self.yes {
+            terminal::tell(&format!("{{\"explanation\":{}}}\n", json_line(json.get())))?;
+            return Ok(explanation);
+        }
+        let (wallets, ticker) = named(session, &explanation.summary.wallets)?;
+        let coin = Coin { ticker: call.ticker.as_deref().or(ticker.as_deref()), unit: Unit::of(call.method) };
+        terminal::tell(&explanation.text(coin, &wallets, terminal::look()))?;
+        Ok(explanation)
+    }
+
+    fn save(&self, result: &RawValue) -> Result<(), ClientError> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let text = raw(&session::read(result)?).ok_or_else(|| ClientError::protocol(&"the result has nothing to write"))?;
+        let unwritten = |reason| ClientError::Unwritten { path: path.clone(), reason };
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(unwritten)?;
+        writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(unwritten)
+    }
+}
+
+/// What other programs want of a result: the signed transaction, else the PSBT, else the signature.
+fn raw(result: &Value) -> Option<String> {
+    let members = ["raw", "transaction", "psbt", "signature"];
+    let text = result.as_str().or_else(|| members.iter().find_map(|name| result.get(name)?.as_str()))?;
+    Some(text.to_owned())
+}
+
+/// A line for each wallet, and the ticker of the first. One that can't be read is shown by its id.
+fn named(session: &mut Session, wallets: &[String]) -> Result<(Vec<String>, Option<String>), ClientError> {
+    let (mut lines, mut ticker) = (Vec::new(), None);
+    for id in wallets.iter().take(NAMED_WALLETS) {
+        match session.ask::<Wallet>("wallet_get", &json!({ "walletId": id })) {
+            Ok(wallet) => {
+                lines.push(wallet.in_a_line());
+                ticker.get_or_insert(wallet.asset);
+            }
+            Err(ClientError::Refused(_)) => lines.push(id.clone()),
+            Err(error) => return Err(error),
+        }
+    }
+    let more = wallets.len().saturating_sub(NAMED_WALLETS);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    Ok((lines, ticker))
+}
