@@ -143,7 +143,7 @@ result_types! {
     EvmSignature r#"{"type":"string","pattern":"^0x[0-9a-f]{130}$"}"# "65 bytes as 0x-hex: r, s, and 27 or 28";
     Authorization r#"{"type":"object","required":["chainId","address","nonce","yParity","r","s"]}"# "`{chainId, address (the contract), nonce, yParity, r, s}`, as a transaction's authorizationList takes it";
     SignedPsbt r#"{"type":"object","required":["psbt","complete","signed"]}"# "`{psbt, complete, signed: [{input, walletId, sighashType}], transaction?, txid?}`";
-    UtxoSignature r#"{"type":"object","required":["signature","address","format"]}"# "`{signature (base64), address, format}`";
+    UtxoSignature r#"{"type":"object","required":["signature","address","format"]}"# "`{signature (base64), address, format, prefixedSignature? (of bip322: with the `smp` in front that BIP-322 has since its version 1.0.0)}`";
     ScheduledDeletion r#"{"type":"object","required":["keyId","status","deletionDate"]}"# "`{keyId, status, deletionDate (the earliest)}`";
     Accounts r#"{"type":"array","items":{"type":"string"}}"# "addresses, at most 1000";
     Text r#"{"type":"string"}"# "a string";
