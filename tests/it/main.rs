@@ -39,6 +39,7 @@ mod mongodb;
 mod old_databases;
 mod policy;
 mod policy_roles;
+mod psbt_peers;
 mod random_kills;
 mod reads;
 mod reconcile;

@@ -1,0 +1,37 @@
+"""A caller on the daemon's socket, in geth's framing: JSON values, one a line."""
+
+import json
+import socket
+import threading
+
+
+class Refused(Exception):
+    """The daemon answered with an error."""
+
+    def __init__(self, method, error):
+        super().__init__(f"{method}: {json.dumps(error)}")
+        self.code = error["code"]
+        self.kind = error["data"]["kind"]
+        self.rule = error["data"].get("rule")
+
+
+class Daemon:
+    """A connection for each thread that calls."""
+
+    def __init__(self, path):
+        self.path = path
+        self.connections = threading.local()
+
+    def call(self, method, **params):
+        if not hasattr(self.connections, "lines"):
+            stream = socket.socket(socket.AF_UNIX)
+            stream.settimeout(120)
+            stream.connect(self.path)
+            self.connections.lines = stream.makefile("rw", encoding="utf-8", newline="\n")
+        lines = self.connections.lines
+        lines.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n")
+        lines.flush()
+        answer = json.loads(lines.readline())
+        if "error" in answer:
+            raise Refused(method, answer["error"])
+        return answer["result"]
