@@ -135,7 +135,7 @@ fn by_position(method: &Method, listed: Vec<Value>) -> Result<Map<String, Value>
     let positional: Vec<&Param> = method.params.iter().filter(|param| !param.by_name_only).collect();
     let mut listed = listed;
     let extras = match listed.last() {
-        Some(Value::Object(_)) if takes_extras(&positional, listed.len()) => listed.pop(),
+        Some(Value::Object(extras)) if !extras.is_empty() && takes_extras(&positional, listed.len()) => listed.pop(),
         _ => None,
     };
     if listed.len() > positional.len() {
