@@ -8,7 +8,7 @@ use alloy_rlp::Encodable;
 use serde::Serialize;
 use serde_json::json;
 
-use super::transaction::{SigningError, evm_signature, prove_signer, quantity};
+use super::transaction::{SigningError, evm_signature, other_chain, prove_signer, quantity};
 use crate::chains::Address;
 use crate::chains::decoded::{DecodeError, Decoded, Rule};
 use crate::chains::effects::{Effect, EffectKind};
@@ -40,13 +40,7 @@ impl AuthorizationRequest {
             ));
         }
         if self.chain_id != of_network {
-            let asked = self.chain_id;
-            return Err(DecodeError::refused(
-                Rule::ChainId,
-                format!(
-                    "the authorization is for chain id {asked}, but the wallet is one of {network}, whose chain id is {of_network}"
-                ),
-            ));
+            return Err(other_chain("the authorization", self.chain_id, network, of_network));
         }
         if self.nonce == u64::MAX {
             return Err(DecodeError::invalid("nonce", "must be below 2^64 - 1 (EIP-2681)"));

@@ -7,8 +7,9 @@ mod request;
 mod signed;
 mod summary;
 
+use alloy_consensus::Transaction as _;
 use alloy_consensus::transaction::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
-use alloy_consensus::{Transaction as _, Typed2718};
+use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::Address as EvmAddress;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -62,7 +63,7 @@ impl TransactionRequest {
     ///
     /// # Errors
     /// [`Rule::ChainId`] if it, or an authorization in it, is for another chain; [`DecodeError::Invalid`] with `from` for a network
-    /// of another family.
+    /// of another family, and with the authorization's place if no account can have signed it.
     pub fn on_network(&self, network: &Network) -> Result<Transaction, DecodeError> {
         let of_network = network.chain_id().ok_or_else(|| DecodeError::invalid("from", "is no wallet of an EVM network"))?;
         let chain_id = self.chain_id.unwrap_or(of_network);
@@ -75,7 +76,7 @@ impl TransactionRequest {
         let from = self.from.as_str().parse().map_err(|_| DecodeError::invalid("from", "is no EVM address"))?;
         let mut typed = self.typed.clone();
         set_chain_id(&mut typed, chain_id);
-        Ok(Transaction { from, chain_id, network: network.clone(), typed })
+        Ok(Transaction { from, chain_id, network: network.clone(), authorities: authorities(&typed)?, typed })
     }
 }
 
@@ -85,6 +86,8 @@ pub struct Transaction {
     from: EvmAddress,
     chain_id: u64,
     network: Network,
+    /// Who signed each authorization.
+    authorities: Vec<EvmAddress>,
     typed: Typed,
 }
 
@@ -95,11 +98,6 @@ impl Transaction {
 
     pub fn nonce(&self) -> u64 {
         self.typed.nonce()
-    }
-
-    /// 0..4, of EIP-2718.
-    pub fn transaction_type(&self) -> u8 {
-        self.typed.ty()
     }
 
     /// Whether it carries EIP-7702 authorizations.
@@ -118,7 +116,7 @@ impl Transaction {
     }
 }
 
-fn other_chain(what: &str, chain_id: impl std::fmt::Display, network: &Network, of_network: u64) -> DecodeError {
+pub(super) fn other_chain(what: &str, chain_id: impl std::fmt::Display, network: &Network, of_network: u64) -> DecodeError {
     DecodeError::refused(
         Rule::ChainId,
         format!("{what} is for chain id {chain_id}, but the wallet is one of {network}, whose chain id is {of_network}"),
@@ -129,6 +127,19 @@ fn other_chain(what: &str, chain_id: impl std::fmt::Display, network: &Network, 
 fn authorized_chains(typed: &Typed) -> impl Iterator<Item = u64> {
     let list = typed.authorization_list().unwrap_or_default();
     list.iter().map(|authorization| u64::try_from(authorization.chain_id).unwrap_or(u64::MAX))
+}
+
+/// Who signed each authorization.
+fn authorities(typed: &Typed) -> Result<Vec<EvmAddress>, DecodeError> {
+    let list = typed.authorization_list().unwrap_or_default();
+    let authority = |(place, authorization): (usize, &SignedAuthorization)| {
+        let signature = authorization.signature().ok();
+        signature.and_then(|signature| signer(&authorization.inner().signature_hash(), &signature)).ok_or_else(|| {
+            let field = format!("authorizationList[{place}]");
+            DecodeError::invalid(field, "has a signature that no account can have made; a node would skip it")
+        })
+    };
+    list.iter().enumerate().map(authority).collect()
 }
 
 fn set_chain_id(typed: &mut Typed, chain_id: u64) {

@@ -7,7 +7,7 @@ use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::{Address as EvmAddress, TxKind, U256};
 use serde_json::{Map, Value, json};
 
-use super::{Transaction, signer};
+use super::Transaction;
 use crate::chains::decoded::Decoded;
 use crate::chains::effects::{Effect, EffectKind};
 use crate::chains::evm::authorization::{delegation, describe};
@@ -184,10 +184,8 @@ impl<'a> Summary<'a> {
     fn authorizations(&mut self) {
         let Some(list) = self.transaction.typed.authorization_list() else { return };
         let mut shown = Vec::new();
-        for authorization in list {
-            let account =
-                authorization.signature().ok().and_then(|signature| signer(&authorization.inner().signature_hash(), &signature));
-            let name = account.map_or_else(|| "an account".to_owned(), |account| text(&account));
+        for (authorization, account) in list.iter().zip(&self.transaction.authorities) {
+            let name = text(account);
             let inner = authorization.inner();
             self.decoded.effects.push(delegation(&inner.address));
             self.warn(describe(&name, &inner.address));
@@ -196,7 +194,7 @@ impl<'a> Summary<'a> {
             }
             // The sender's nonce is counted up before its own authorization is looked at.
             let expected = self.transaction.nonce().checked_add(1);
-            if account == Some(self.transaction.from) && Some(inner.nonce) != expected {
+            if *account == self.transaction.from && Some(inner.nonce) != expected {
                 self.warn("The wallet's own authorization must have the nonce after the transaction's; a node would skip it.");
             }
             shown.push(json!({

@@ -4,7 +4,7 @@ mod refusals;
 mod summary;
 
 use alloy_consensus::transaction::{EthereumTxEnvelope, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy};
-use alloy_eips::eip2718::Decodable2718;
+use alloy_eips::eip2718::{Decodable2718, Typed2718};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address as EvmAddress, B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -180,7 +180,9 @@ fn sign_agrees_with_transactions_on_the_chain() {
         let from: EvmAddress = vector["from"].as_str().unwrap().parse().unwrap();
         let transaction = match parse(&request_of(&typed, &from, false)).unwrap() {
             // One of these is of a chain that no network here has: the address alone is what proves it.
-            request if request.chain_id == Some(2) => Transaction { from, chain_id: 2, network: network(1), typed },
+            request if request.chain_id == Some(2) => {
+                Transaction { from, chain_id: 2, network: network(1), authorities: Vec::new(), typed }
+            }
             request => request.on_network(&network(request.chain_id.unwrap())).unwrap(),
         };
         let signed = transaction.signed(&signature_bytes(&signature)).unwrap();

@@ -163,12 +163,14 @@ fn parse_takes_an_authorization_as_each_library_writes_it() {
         (".nonce", json!({ "nonce": "0xffffffffffffffff" })),
         (".chainId", json!({ "chainId": null })),
         (".address", json!({ "address": null })),
-        ("", json!({ "r": "0x0" })),
-        ("", json!({ "s": format!("0x{}", "f".repeat(64)) })),
         ("", json!({ "contract": FROM })),
     ] {
         let (field, _) = refused(&with(wrong.clone()));
         assert_eq!(field, format!("authorizationList[0]{member}"), "{wrong}");
+    }
+    for unsigned in [json!({ "r": "0x0" }), json!({ "s": format!("0x{}", "f".repeat(64)) })] {
+        let error = parse(&with(unsigned)).unwrap().on_network(&network(11_155_111)).unwrap_err();
+        assert!(matches!(error, DecodeError::Invalid { field, .. } if field == "authorizationList[0]"));
     }
 }
 
