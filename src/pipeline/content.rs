@@ -12,6 +12,7 @@ use super::judge::{Subject, denied};
 use super::summary::Summary;
 use crate::audit::record::Facts;
 use crate::caller::Caller;
+use crate::chains::Address;
 use crate::chains::decoded::Rule;
 use crate::crash_points::{self, CrashPoint};
 use crate::guards::{Guarded, GuardsError};
@@ -19,14 +20,14 @@ use crate::kms::Answered;
 use crate::outcome::{Failure, Outcome};
 use crate::policy::{Action, Context, Decision, Principal, Question, Replaced, Resource, Spend};
 use crate::rpc::methods::Method;
-use crate::rpc::{Call, Request};
+use crate::rpc::{Call, Request, Selector};
 use crate::store::CachedWallet;
 use crate::store::commits::{
     GuardedContent, Judged, Made, Permit, Recorded, Reserved, ReservedGuarded, Signed, Signing, SlotPayload, UsableKey,
 };
 use crate::verify::{self, VerifiedSignature};
 use crate::wallets::content::{Assemble, Content, ContentPayload, Lookup};
-use crate::wallets::{facts_of, sign_evm, sign_message, sign_psbt, unreadable};
+use crate::wallets::{facts_of, select, sign_evm, sign_message, sign_psbt, unknown, unreadable};
 
 /// Signatures of one call that KMS is asked for at once: a PSBT of many inputs takes a few round trips, and leaves the connections
 /// to KMS to others too.
@@ -161,6 +162,7 @@ impl Services {
             Err(failure @ (Failure::StoreUnavailable | Failure::Internal(_))) => return Recorded::unreadable(failure),
             // Who may read at all learns what is wrong; it is recorded, so that nobody can try contents out unseen.
             Err(failure) => {
+                let failure = self.without_hidden_wallet(&caller, call.request(), failure);
                 let (judged, told) = self.judge(caller, &call, &Subject::Unknown(failure.clone()));
                 if judged.decision.is_allowed() {
                     return self.store.record_refusal(judged, failure).await;
@@ -187,6 +189,25 @@ impl Services {
         match guarded {
             Some(guarded) => self.sign_guarded(judged, content, guarded).await,
             None => self.sign_message(judged, content).await,
+        }
+    }
+
+    /// What a content is refused for, as a caller may hear it who may not read the wallet that it names: as if there were none.
+    fn without_hidden_wallet(&self, caller: &Caller, request: &Request, failure: Failure) -> Failure {
+        let by_address =
+            |address: &Address| Selector::Address { address: address.as_str().to_owned(), asset: None, network: None };
+        let selector = match request {
+            Request::SignTransaction(transaction) => by_address(&transaction.from),
+            Request::SignAuthorization(authorization) => by_address(&authorization.address),
+            Request::SignPersonal(personal) => by_address(&personal.address),
+            Request::SignTypedData(signing) => by_address(&signing.address),
+            Request::SignUtxoMessage(message) => message.selector.clone(),
+            // Its inputs are looked up one by one, and one of a wallet that is hidden is as one of nobody's.
+            _ => return failure,
+        };
+        match select(&self.store, &self.networks, &selector) {
+            Ok(wallet) if !self.may_read(caller, &wallet) => unknown(request.selector_name()),
+            _ => failure,
         }
     }
 
@@ -331,6 +352,7 @@ impl Services {
             Ok(considered) => considered,
             Err(failure @ (Failure::StoreUnavailable | Failure::Internal(_))) => return Err(failure),
             Err(failure) => {
+                let failure = self.without_hidden_wallet(caller, request, failure);
                 let decision = self.decide(caller, method, request, &Subject::Unknown(failure.clone()));
                 return Err(if decision.is_allowed() { failure } else { denied(&decision) });
             }

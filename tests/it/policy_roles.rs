@@ -145,6 +145,7 @@ fn calls_about(wallet: &Fixture) -> Vec<(&'static str, Value)> {
         ("kms_getPublicKey", json!({ "keyId": key_id })),
         ("kms_signTransactionHash", json!({ "keyId": key_id, "transactionHash": DIGEST })),
         ("eth_signTransaction", json!({ "transaction": evm_payment(address) })),
+        ("eth_signTransaction", json!({ "transaction": on_mainnet(address) })),
         ("personal_sign", json!({ "data": "0x68656c6c6f", "address": address })),
         ("eth_signTypedData_v4", json!({ "address": address, "typedData": permit(address) })),
         ("evm_signAuthorization", json!({ "address": address, "chainId": "0xaa36a7", "contract": TOKEN, "nonce": 8 })),
@@ -152,6 +153,13 @@ fn calls_about(wallet: &Fixture) -> Vec<(&'static str, Value)> {
     let explained =
         calls.clone().into_iter().map(|(method, params)| ("policy_explain", json!({ "method": method, "params": params })));
     calls.iter().cloned().chain(explained).collect()
+}
+
+/// A payment on another chain than the wallet's.
+fn on_mainnet(address: &Value) -> Value {
+    let mut transaction = evm_payment(address);
+    transaction["chainId"] = json!("0x1");
+    transaction
 }
 
 /// Names of a wallet that is not there.
