@@ -48,6 +48,7 @@ mod restore;
 mod secrets;
 mod sign_contents;
 mod sign_evm;
+mod sign_psbt;
 mod sign_utxo_message;
 mod signing;
 mod transport;
