@@ -21,7 +21,6 @@ use crate::keys::{Digest32, SignatureBytes, SigningPayload};
 use crate::outcome::{Answer, Failure};
 use crate::policy::Action;
 use crate::store::CachedWallet;
-use crate::verify::VerifiedSignature;
 
 /// What a caller hears of an input that belongs to no wallet here, or to one that it may not know of: the same words for both.
 pub fn foreign_input(input: u32) -> Failure {
@@ -145,7 +144,13 @@ struct SignedInput {
 
 fn assemble(request: PsbtRequest, plan: Plan, wallets: Vec<WalletId>, finalize: bool) -> Assemble {
     Box::new(move |verified| {
-        let signatures = in_order(&plan, &wallets, &verified)?;
+        let signatures: Vec<[u8; 64]> = verified
+            .iter()
+            .map(|signature| match signature.bytes() {
+                SignatureBytes::Ecdsa { r_s, .. } => Ok(r_s),
+                SignatureBytes::Ed25519(_) => Err(Failure::Internal("an Ed25519 signature of a PSBT".to_owned())),
+            })
+            .collect::<Result<_, _>>()?;
         let signed = psbt::finish(request, &plan, &signatures, finalize).map_err(Failure::Internal)?;
         let (transaction, txid) = signed.transaction.map(|(hex, txid)| (hex, txid.to_string())).unzip();
         let inputs = wallets.iter().zip(plan.inputs()).enumerate();
@@ -163,20 +168,4 @@ fn assemble(request: PsbtRequest, plan: Plan, wallets: Vec<WalletId>, finalize: 
             txid,
         })
     })
-}
-
-/// The signatures, each proven to be of its input and its wallet.
-fn in_order(plan: &Plan, wallets: &[WalletId], verified: &[VerifiedSignature]) -> Result<Vec<[u8; 64]>, Failure> {
-    if verified.len() != wallets.len() {
-        return Err(Failure::Internal(format!("{} signatures for {} inputs", verified.len(), wallets.len())));
-    }
-    let each = verified.iter().zip(plan.inputs()).zip(wallets);
-    each.map(|((signature, input), wallet_id)| {
-        let is_its = signature.wallet_id() == *wallet_id && signature.payload().as_bytes() == input.digest;
-        match signature.bytes() {
-            SignatureBytes::Ecdsa { r_s, .. } if is_its => Ok(r_s),
-            _ => Err(Failure::Internal("a signature is not of the input that it came for".to_owned())),
-        }
-    })
-    .collect()
 }

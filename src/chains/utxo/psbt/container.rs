@@ -8,8 +8,8 @@ use bitcoin::consensus::encode::serialize;
 
 const MAGIC: &[u8] = b"psbt\xff";
 
-/// Most fields of all maps together: a PSBT of the most inputs and outputs needs half of them.
-const MAX_FIELDS: usize = 1 << 16;
+/// Most fields of all maps together. A PSBT of the most inputs and outputs, with all that tools put in, needs fewer.
+const MAX_FIELDS: usize = 1 << 15;
 
 /// Fields by key, which is the field's type and then its key data. In the order of the keys, so that one content has one form.
 pub type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
             let value = self.chunk()?;
             self.fields = self.fields.saturating_add(1);
             if self.fields > MAX_FIELDS {
-                return Err("has more fields than the 65536 that all together may have");
+                return Err("has more fields than the 32768 that all together may have");
             }
             if map.insert(key.to_vec(), value.to_vec()).is_some() {
                 return Err("has one key twice");

@@ -99,15 +99,11 @@ impl Plan {
         self.txid
     }
 
-    /// What tells this content from every other: all that the digests are made of. The amounts and scripts of the coins are in it since
-    /// with `allow_witness_utxo_only` nothing else holds the caller to one claim about them.
+    /// What tells this content from every other: the unsigned transaction, and how each input is to be signed. Claimed amounts are no part
+    /// of it: they may not make another content of the same coins.
     pub fn content(&self) -> Vec<u8> {
         let mut content = serialize(&self.unsigned);
-        for PlannedInput { coin, .. } in &self.inputs {
-            content.extend(coin.sighash.to_u32().to_le_bytes());
-            content.extend(coin.amount.to_le_bytes());
-            content.extend(serialize(&coin.script_pubkey));
-        }
+        content.extend(self.inputs.iter().flat_map(|input| input.coin.sighash.to_u32().to_le_bytes()));
         content
     }
 
@@ -209,7 +205,7 @@ fn signed<'a>(unsigned: &Transaction, signatures: impl Iterator<Item = (&'a Plan
     transaction
 }
 
-fn digest<T: std::borrow::Borrow<Transaction>>(
+pub(super) fn digest<T: std::borrow::Borrow<Transaction>>(
     cache: &mut SighashCache<T>,
     index: usize,
     coin: &Coin,
