@@ -204,7 +204,7 @@ impl SignableMessage {
         });
         let mut decoded = Decoded::new(vec![Effect::new(EffectKind::Message)], details);
         if all > MAX_SHOWN_CHARACTERS {
-            let warning = format!("only the first {MAX_SHOWN_CHARACTERS} of the text's {all} characters are shown");
+            let warning = format!("Only the first {MAX_SHOWN_CHARACTERS} of the text's {all} characters are shown.");
             decoded.warnings.push(warning);
         }
         decoded

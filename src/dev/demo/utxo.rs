@@ -28,9 +28,8 @@ pub fn ask(wallet: &Value) -> Result<Asked, String> {
         "p2pkh" => false,
         other => return Err(format!("nobody asked for an address of type {other}")),
     };
-    let script_of = |hash: WPubkeyHash| match is_segwit {
-        true => ScriptBuf::new_p2wpkh(&hash),
-        false => ScriptBuf::new_p2pkh(&hash.to_raw_hash().into()),
+    let script_of = |hash: WPubkeyHash| {
+        if is_segwit { ScriptBuf::new_p2wpkh(&hash) } else { ScriptBuf::new_p2pkh(&hash.to_raw_hash().into()) }
     };
     let own = script_of(key.wpubkey_hash());
     let change = COIN.checked_sub(PAID).and_then(|rest| rest.checked_sub(FEE)).ok_or("the amounts do not add up")?;

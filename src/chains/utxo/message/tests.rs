@@ -231,6 +231,6 @@ fn decoded_message_is_one_effect_with_a_bounded_text() {
 
     let long = decoded(&"\u{1f604}".repeat(MAX_SHOWN_CHARACTERS + 1));
     assert_eq!(long.details["text"].as_str().unwrap().chars().count(), MAX_SHOWN_CHARACTERS);
-    assert_eq!(long.warnings, ["only the first 1024 of the text's 1025 characters are shown"]);
+    assert_eq!(long.warnings, ["Only the first 1024 of the text's 1025 characters are shown."]);
     assert!(decoded(&"x".repeat(MAX_SHOWN_CHARACTERS)).warnings.is_empty());
 }
