@@ -12,6 +12,7 @@ pub mod restore;
 pub mod config;
 
 // The words.
+pub mod strict_json;
 pub mod ids;
 pub mod clock;
 pub mod keys;

@@ -9,7 +9,7 @@ use std::path::Path;
 const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["caller", "clock", "ids"]),
     ("background", &["clock", "config", "crash_points", "ids", "kms", "metrics", "pipeline", "store", "wallets"]),
-    ("chains", &["keys"]),
+    ("chains", &["keys", "strict_json"]),
     ("cli", &["clock", "config", "daemon", "dev", "kms", "log", "pipeline", "restore", "store"]),
     ("client", &["chains", "ids", "keys", "rpc", "wallets"]),
     ("config", &["chains", "ids", "policy"]),
@@ -65,14 +65,26 @@ const EDGES: &[(&str, &[&str])] = &[
     ("rpc", &["chains", "ids", "keys", "outcome", "policy", "store", "transport", "wallets"]),
     ("restore", &["background", "chains", "clock", "config", "ids", "keys", "kms", "outcome", "store", "wallets"]),
     ("store", &["audit", "caller", "chains", "clock", "crash_points", "guards", "ids", "keys", "outcome", "policy", "wallets"]),
-    ("transport", &["caller", "rpc"]),
+    ("transport", &["caller", "rpc", "strict_json"]),
     ("verify", &["ids", "keys", "kms", "outcome", "store"]),
     ("wallets", &["chains", "clock", "guards", "ids", "keys", "kms", "outcome", "policy", "rpc", "store", "verify"]),
 ];
 
 /// What decides, parses or describes has no effects: whatever it needs is passed in.
-const PURE: &[&str] =
-    &["audit", "chains", "clock", "guards", "ids", "keys", "outcome", "policy", "rpc", "verify", "wallets/lifecycle"];
+const PURE: &[&str] = &[
+    "audit",
+    "chains",
+    "clock",
+    "guards",
+    "ids",
+    "keys",
+    "outcome",
+    "policy",
+    "rpc",
+    "strict_json",
+    "verify",
+    "wallets/lifecycle",
+];
 const EFFECTS: &[&str] = &[
     "tokio",
     "std::{",
