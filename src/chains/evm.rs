@@ -2,6 +2,7 @@
 
 pub mod authorization;
 pub mod calldata;
+pub mod message;
 pub mod quantity;
 pub mod signer;
 pub mod transaction;
