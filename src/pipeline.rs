@@ -21,7 +21,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::caller::Caller;
+use crate::chains::networks::Networks;
 use crate::crash_points::{self, CrashPoint};
+use crate::ids::RequestId;
 use crate::kms::{Answered, AttemptError, KmsError};
 use crate::metrics;
 use crate::outcome::{Answer, Failure, Outcome};
@@ -44,19 +46,35 @@ pub use self::sync::{SyncHealth, SyncState};
 /// A request from its frame to its reply.
 pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply {
     let (started, method) = (Instant::now(), rpc::find_method(frame.method()).map_or("unknown", |method| method.name));
-    let (recorded, request_id) = match rpc::read(&frame, &services.networks) {
+    let (recorded, request_id) = match services.read_frame(frame).await {
         Ok(call) => {
             let request_id = call.bound_request().map(|request| request.id.clone());
             (services.carry_out(caller, call).await, request_id)
         }
-        Err(failure) => (Recorded::unreadable(failure), rpc::request_id(&frame)),
+        Err((failure, request_id)) => (Recorded::unreadable(failure), request_id),
     };
     metrics::request(method, recorded.outcome(), started.elapsed());
     crash_points::reach(CrashPoint::BeforeReply);
     rpc::reply(recorded).to(request_id.as_ref())
 }
 
+/// Parameters that are longer are read beside the threads that serve the socket: a PSBT can take a fifth of a second.
+const LONG_PARAMS_BYTES: usize = 64 << 10;
+
 impl Services {
+    async fn read_frame(self: &Arc<Self>, frame: Frame) -> Result<Call, (Failure, Option<RequestId>)> {
+        fn read(frame: &Frame, networks: &Networks) -> Result<Call, (Failure, Option<RequestId>)> {
+            rpc::read(frame, networks).map_err(|failure| (failure, rpc::request_id(frame)))
+        }
+        if frame.params().is_none_or(|params| params.len() <= LONG_PARAMS_BYTES) {
+            return read(&frame, &self.networks);
+        }
+        let _turn = self.decoding.acquire().await;
+        let services = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || read(&frame, &services.networks));
+        reading.await.unwrap_or_else(|error| Err((Failure::Internal(error.to_string()), None)))
+    }
+
     async fn carry_out(self: Arc<Self>, caller: Caller, call: Call) -> Recorded {
         if call.request().has_content() {
             return self.sign_content(caller, call).await;

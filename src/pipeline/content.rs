@@ -263,13 +263,19 @@ impl Services {
                         Err(failure) => failed = Some(worse(failed, failure)),
                     }
                 }
-                let outcome = failed.map_or_else(|| assemble_proven(assemble, &payloads, verified), Err);
+                let outcome = match failed {
+                    Some(failure) => Err(failure),
+                    None => assemble_beside(assemble, payloads, verified).await,
+                };
                 self.store.record_guarded(open, outcome, made, request_ids).await
             }
             ReservedGuarded::Signed(signed, repeat) => {
                 let proven: Result<Vec<_>, _> =
                     payloads.iter().zip(signed).map(|(payload, signed)| prove_stored(payload, &signed)).collect();
-                let outcome = proven.and_then(|verified| assemble_proven(assemble, &payloads, verified));
+                let outcome = match proven {
+                    Ok(verified) => assemble_beside(assemble, payloads, verified).await,
+                    Err(failure) => Err(failure),
+                };
                 self.store.record_repeat(repeat, outcome).await
             }
             ReservedGuarded::Settled(recorded) => recorded,
@@ -418,6 +424,16 @@ fn guard(content: &Content) -> Result<Option<GuardedContent>, Failure> {
 /// A signature of before, proven again: nobody may have changed the store.
 fn prove_stored(payload: &ContentPayload, signed: &Signed) -> Result<VerifiedSignature, Failure> {
     verify::verify_stored(payload.payload.clone(), &signed.signature, &signed.key).map_err(verify::alarm)
+}
+
+/// As [`assemble_proven`]. Finalizing thousands of inputs takes a while, and must not keep others from the socket.
+async fn assemble_beside(assemble: Assemble, payloads: Vec<ContentPayload>, verified: Vec<VerifiedSignature>) -> Outcome {
+    const FEW: usize = 20;
+    if verified.len() <= FEW {
+        return assemble_proven(assemble, &payloads, verified);
+    }
+    let assembling = tokio::task::spawn_blocking(move || assemble_proven(assemble, &payloads, verified));
+    assembling.await.unwrap_or_else(|error| Err(Failure::Internal(error.to_string())))
 }
 
 /// The answer, if these are the signatures of these payloads.

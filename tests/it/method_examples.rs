@@ -87,6 +87,11 @@ pub fn psbt(wallet: &Value) -> String {
 
 /// A PSBT that pays `amount` from `coins` coins of the wallet, of 100,000 satoshi each, to somebody else.
 pub fn psbt_paying(wallet: &Value, coins: u32, amount: u64) -> String {
+    psbt_paying_all(wallet, coins, &[amount])
+}
+
+/// The same to several, each another one.
+pub fn psbt_paying_all(wallet: &Value, coins: u32, amounts: &[u64]) -> String {
     let script = Address::from_str(wallet["address"].as_str().unwrap()).unwrap().assume_checked().script_pubkey();
     let output = |value, script_pubkey| TxOut { value: Amount::from_sat(value), script_pubkey };
     let input = |previous_output| TxIn { previous_output, ..TxIn::default() };
@@ -95,8 +100,13 @@ pub fn psbt_paying(wallet: &Value, coins: u32, amount: u64) -> String {
     let made_up = OutPoint { txid: Txid::from_byte_array([7; 32]), vout: 0 };
     let funding = transaction(vec![input(made_up)], vec![output(100_000, script); coins as usize]);
     let coin = |vout| input(OutPoint { txid: funding.compute_txid(), vout });
-    let payee = ScriptBuf::new_p2wpkh(&WPubkeyHash::from_byte_array([9; 20]));
-    let mut psbt = Psbt::from_unsigned_tx(transaction((0..coins).map(coin).collect(), vec![output(amount, payee)])).unwrap();
+    let payee = |number: usize| {
+        let mut hash = [9; 20];
+        hash[..4].copy_from_slice(&(number as u32).to_le_bytes());
+        ScriptBuf::new_p2wpkh(&WPubkeyHash::from_byte_array(hash))
+    };
+    let payments = amounts.iter().enumerate().map(|(number, amount)| output(*amount, payee(number))).collect();
+    let mut psbt = Psbt::from_unsigned_tx(transaction((0..coins).map(coin).collect(), payments)).unwrap();
     for (input, coin) in psbt.inputs.iter_mut().zip(&funding.output) {
         input.witness_utxo = Some(coin.clone());
         input.non_witness_utxo = Some(funding.clone());

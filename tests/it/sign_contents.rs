@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::freezes::freeze;
 use crate::harness::caller::assert_is;
 use crate::harness::{Daemon, wait_until};
-use crate::method_examples::{FREEZE, evm_payment, psbt_paying};
+use crate::method_examples::{FREEZE, evm_payment, psbt_paying, psbt_paying_all};
 
 const SIGN_PSBT: &str = "utxo_signPsbt";
 const SIGN_TRANSACTION: &str = "eth_signTransaction";
@@ -203,6 +203,30 @@ fn several_inputs_are_withheld_together_by_a_freeze_and_by_a_stopped_wallet() {
     daemon.ok(SIGN_PSBT, paying(&wallet, 3, 290_000));
     daemon.ok("wallet_disable", json!({ "walletId": wallet["walletId"], "reason": "a test" }));
     daemon.fails("KEY_NOT_USABLE", SIGN_PSBT, paying(&wallet, 3, 290_000));
+}
+
+#[test]
+fn payment_to_thousands_is_judged_recipient_by_recipient_and_can_be_replaced() {
+    const PAYEES: u64 = 3000;
+    let uid = own_uid();
+    // Neither policy says that nothing is looked at: each recipient is.
+    let policy = format!(
+        r#"permit (principal == User::"{uid}", action in [Action::"read", Action::"create"], resource);
+        permit (principal == User::"{uid}", action in [Action::"sign", Action::"replace"], resource)
+        when {{
+            if context has effect then (if context.effect has amount then context.effect.amount < 3000001 else true) else true
+        }};"#
+    );
+    let daemon = Daemon::with_policy(&policy, &[]);
+    let wallet = daemon.wallet("BTC");
+    let paying = |last: u64| {
+        let amounts: Vec<u64> = (1..PAYEES).map(|number| 600 + number % 7).chain([last]).collect();
+        json!({ "asset": "BTC", "psbt": psbt_paying_all(&wallet, 90, &amounts) })
+    };
+    daemon.ok(SIGN_PSBT, paying(2_000_000));
+    daemon.ok(SIGN_PSBT, paying(1_900_000));
+    daemon.fails("DENIED", SIGN_PSBT, paying(3_000_001));
+    daemon.assert_audit_is_whole();
 }
 
 #[test]
