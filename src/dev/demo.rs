@@ -30,13 +30,15 @@ pub enum DemoError {
     Signed { asset: &'static str, reason: String },
 }
 
+type Check = Box<dyn FnOnce(&Value) -> Result<Checked, String>>;
+
 /// A transaction that was asked for, and how its answer is checked.
 struct Asked {
     method: &'static str,
     params: Value,
     /// What it is, in a few words.
     what: &'static str,
-    check: Box<dyn FnOnce(&Value) -> Result<Checked, String>>,
+    check: Check,
 }
 
 /// What the checked transaction is known by.

@@ -139,7 +139,7 @@ fn call_with_a_bad_value_in_any_parameter_names_it() {
         }
     }
     assert_eq!((daemon.kms_log(Operation::CreateKey).len(), daemon.kms_log(Operation::Sign).len()), (2, 0), "nothing was done");
-    assert_eq!(daemon.audit().len(), 3, "a start and one wallet");
+    assert_eq!(daemon.audit().len(), 5, "a start and two wallets");
 }
 
 #[test]

@@ -211,10 +211,10 @@ fn payment_to_thousands_is_judged_recipient_by_recipient_and_can_be_replaced() {
     let uid = own_uid();
     // Neither policy says that nothing is looked at: each recipient is.
     let policy = format!(
-        r#"permit (principal == User::"{uid}", action in [Action::"read", Action::"create"], resource);
+        r#"permit (principal == User::"{uid}", action in [Action::"read", Action::"create", Action::"audit"], resource);
         permit (principal == User::"{uid}", action in [Action::"sign", Action::"replace"], resource)
         when {{
-            if context has effect then (if context.effect has amount then context.effect.amount < 3000001 else true) else true
+            if context has effect then (if context.effect has amount then context.effect.amount < 5500000 else true) else true
         }};"#
     );
     let daemon = Daemon::with_policy(&policy, &[]);
@@ -225,7 +225,7 @@ fn payment_to_thousands_is_judged_recipient_by_recipient_and_can_be_replaced() {
     };
     daemon.ok(SIGN_PSBT, paying(2_000_000));
     daemon.ok(SIGN_PSBT, paying(1_900_000));
-    daemon.fails("DENIED", SIGN_PSBT, paying(3_000_001));
+    daemon.fails("DENIED", SIGN_PSBT, paying(5_500_000));
     daemon.assert_audit_is_whole();
 }
 

@@ -92,9 +92,15 @@ mod tests {
             assert_eq!((decoded.effects.len(), decoded.effects[0].kind), (1, EffectKind::Message));
             !decoded.unknown_parts
         };
-        for message in
-            ["", "hello", "Zug\n\ttut 👨‍👩‍👧 ü", &"x".repeat(31), &"x".repeat(33), &hash[..62], &format!("{hash} is a hash")]
-        {
+        for message in [
+            "",
+            "hello",
+            "Zug\n\ttut 👨‍👩‍👧 ü",
+            &"x".repeat(31),
+            &"x".repeat(33),
+            hash.get(..62).unwrap(),
+            &format!("{hash} is a hash"),
+        ] {
             assert!(known(message.as_bytes()), "{message}");
         }
         for message in ["x".repeat(32), hash.clone(), format!("0x{hash}"), format!(" 0X{hash}\n")] {

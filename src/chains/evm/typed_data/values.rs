@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
 
     /// Every member of the type must be there, and nothing else.
     pub fn structure(&mut self, of: &Arc<StructType>, json: &Json, depth_left: usize) -> Result<StructValue, Fault> {
-        let depth_left = self.enter(depth_left)?;
+        let depth_left = enter(depth_left)?;
         let Json::Object(given) = json else { return Err(Fault::new(format!("must be an object, a {}", of.name))) };
         let mut members = Vec::with_capacity(of.members.len());
         for member in &of.members {
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array(&mut self, of: &MemberType, length: Option<usize>, json: &Json, depth_left: usize) -> Result<Vec<Value>, Fault> {
-        let depth_left = self.enter(depth_left)?;
+        let depth_left = enter(depth_left)?;
         let Json::Array(given) = json else { return Err(Fault::new("must be an array")) };
         if let Some(length) = length.filter(|length| *length != given.len()) {
             return Err(Fault::new(format!("must have {length} elements, but has {}", given.len())));
@@ -227,10 +227,10 @@ impl<'a> Reader<'a> {
         let elements = given.iter().enumerate();
         elements.map(|(index, value)| self.value(of, value, depth_left).map_err(|fault| fault.index(index))).collect()
     }
+}
 
-    fn enter(&self, depth_left: usize) -> Result<usize, Fault> {
-        depth_left.checked_sub(1).ok_or_else(|| Fault::new(format!("is nested deeper than {MAX_DEPTH} levels")))
-    }
+fn enter(depth_left: usize) -> Result<usize, Fault> {
+    depth_left.checked_sub(1).ok_or_else(|| Fault::new(format!("is nested deeper than {MAX_DEPTH} levels")))
 }
 
 fn address(json: &Json) -> Result<Address, Fault> {

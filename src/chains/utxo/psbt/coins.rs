@@ -50,7 +50,7 @@ pub fn coins(request: &PsbtRequest, network: &Network, allow_witness_utxo_only: 
         sent = rules.added(sent, tx_out.value.to_sat(), Place::Output(index))?;
     }
     let mut coins = Vec::with_capacity(unsigned.input.len());
-    let mut spent = 0;
+    let mut gathered = 0;
     for (index, ((tx_in, map), utxo)) in unsigned.input.iter().zip(&request.inputs).zip(&request.utxos).enumerate() {
         let place = Place::Input(index);
         let coin = rules.coin(place, tx_in.previous_output, map, utxo)?;
@@ -58,11 +58,11 @@ pub fn coins(request: &PsbtRequest, network: &Network, allow_witness_utxo_only: 
             // Its digest would be the number one: a signature of it spends every other coin of the key.
             return Err(place.refused(Rule::Sighash, "has sighash SINGLE, and there is no output of its number"));
         }
-        spent = rules.added(spent, coin.amount, place)?;
+        gathered = rules.added(gathered, coin.amount, place)?;
         coins.push(coin);
     }
-    if sent > spent {
-        return Err(DecodeError::refused(Rule::Amount, format!("the outputs are worth {sent}, the inputs only {spent}")));
+    if sent > gathered {
+        return Err(DecodeError::refused(Rule::Amount, format!("the outputs are worth {sent}, the inputs only {gathered}")));
     }
     Ok(coins)
 }

@@ -45,11 +45,11 @@ pub fn summary(network: &Network, plan: &Plan, payers: &[String], owners: &[Outp
         }
         told.warn_of_dust(index, output);
     }
-    let spent = plan.inputs().iter().fold(0u64, |sum, input| sum.saturating_add(input.coin.amount));
+    let gathered = plan.inputs().iter().fold(0u64, |sum, input| sum.saturating_add(input.coin.amount));
     let all_outputs = outputs.iter().fold(0u64, |sum, output| sum.saturating_add(output.value.to_sat()));
-    let fee = spent.saturating_sub(all_outputs);
+    let fee = gathered.saturating_sub(all_outputs);
     let open = told.open(plan, outputs);
-    told.fee(fee, sent, open, spent, plan.virtual_size());
+    told.fee(fee, sent, open, gathered, plan.virtual_size());
     told.warn_of_times(plan);
 
     let details = json!({
@@ -63,7 +63,7 @@ pub fn summary(network: &Network, plan: &Plan, payers: &[String], owners: &[Outp
         "outputCount": outputs.len(),
         "outputs": listed,
     });
-    let most = |known: u64| known.saturating_add(open.unwrap_or(0)).min(spent.max(known));
+    let most = |known: u64| known.saturating_add(open.unwrap_or(0)).min(gathered.max(known));
     Decoded {
         effects: told.effects,
         total_out: most(sent),
@@ -127,8 +127,8 @@ impl Told<'_> {
         open
     }
 
-    fn fee(&mut self, fee: u64, sent: u64, open: Option<u64>, spent: u64, virtual_size: u64) {
-        let most = fee.saturating_add(open.unwrap_or(0)).min(spent);
+    fn fee(&mut self, fee: u64, sent: u64, open: Option<u64>, gathered: u64, virtual_size: u64) {
+        let most = fee.saturating_add(open.unwrap_or(0)).min(gathered);
         if most > 0 {
             self.effects.push(Effect { amount: Some(most), unknown_amount: open.is_some(), ..Effect::new(EffectKind::Fee) });
         }

@@ -144,7 +144,7 @@ fn parse_takes_an_authorization_as_each_library_writes_it() {
         entry.extend(members(changes));
         payment_with(json!({ "type": 4, "authorizationList": [Value::Object(entry)] }))
     };
-    let parity = if authorization_json()["yParity"] == "0x0" { 0 } else { 1 };
+    let parity = i32::from(authorization_json()["yParity"] != "0x0");
     let padded = format!("0x{:0>64}", authorization_json()["r"].as_str().unwrap().trim_start_matches("0x"));
     let one = parse(&with(json!({}))).unwrap();
     for spelling in [

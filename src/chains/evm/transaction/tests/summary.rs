@@ -8,6 +8,11 @@ use crate::chains::tokens::{TokenRow, Tokens};
 const TOKEN: &str = "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238";
 const TO: &str = "0x3535353535353535353535353535353535353535";
 
+/// The digits.
+fn hex_of(address: &str) -> &str {
+    address.strip_prefix("0x").unwrap()
+}
+
 /// USDC's six decimals.
 fn tokens() -> Tokens {
     let networks = Networks::new(&NetworkDefaults::default(), &[]).unwrap();
@@ -21,7 +26,7 @@ fn decode(changes: Value) -> Decoded {
 
 /// `transfer` of so many units of a token.
 fn transfer(units: u64) -> String {
-    format!("0xa9059cbb{}{}{units:064x}", "00".repeat(12), &TO[2..])
+    format!("0xa9059cbb{}{}{units:064x}", "00".repeat(12), hex_of(TO))
 }
 
 fn fee(amount: u64) -> Effect {
@@ -92,18 +97,18 @@ fn token_call_moves_tokens() {
 
 #[test]
 fn approval_is_told_from_a_transfer() {
-    let approve = |amount: &str| format!("0x095ea7b3{}{}{amount}", "00".repeat(12), &TO[2..]);
+    let approve = |amount: &str| format!("0x095ea7b3{}{}{amount}", "00".repeat(12), hex_of(TO));
     let some = decode(json!({ "to": TOKEN, "value": 0, "data": approve(&format!("{:064x}", 1)) }));
     assert_eq!((some.effects[0].kind, some.effects[0].amount), (EffectKind::Approval, Some(1)));
     assert!(some.warnings.is_empty());
     let all = decode(json!({ "to": TOKEN, "value": 0, "data": approve(&"f".repeat(64)) }));
     assert_eq!(all.effects[0].amount, Some(u64::MAX));
     assert!(warns(&all, "move any amount"));
-    let for_all = format!("0xa22cb465{}{}{:064x}", "00".repeat(12), &TO[2..], 1);
+    let for_all = format!("0xa22cb465{}{}{:064x}", "00".repeat(12), hex_of(TO), 1);
     let operator = decode(json!({ "to": TOKEN, "value": 0, "data": for_all }));
     assert!(operator.effects[0].kind == EffectKind::Approval && operator.effects[0].unknown_amount);
     assert!(warns(&operator, "move every token"));
-    let others = format!("0x23b872dd{0}{1}{0}{1}{2:064x}", "00".repeat(12), &TO[2..], 1);
+    let others = format!("0x23b872dd{0}{1}{0}{1}{2:064x}", "00".repeat(12), hex_of(TO), 1);
     assert!(warns(&decode(json!({ "to": TOKEN, "value": 0, "data": others })), "not the wallet's own"));
 }
 

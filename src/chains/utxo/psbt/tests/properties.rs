@@ -31,7 +31,9 @@ prop_compose! {
     ) -> Draft {
         let mut spends = spends;
         if network.starts_with("DOGE") {
-            spends.iter_mut().for_each(|spent| spent.kind = InputKind::P2pkh);
+            for spend in &mut spends {
+                spend.kind = InputKind::P2pkh;
+            }
         }
         let total: u64 = spends.iter().map(|spent| spent.amount).sum();
         let outputs = shares.into_iter().map(|(kind, number, share)| (script(kind, number), total / 10_000 * share)).collect();
