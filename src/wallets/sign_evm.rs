@@ -72,7 +72,7 @@ pub fn authorization(lookup: &Lookup<'_>, request: &AuthorizationRequest) -> Res
 
 /// The wallet of this address on the chain that is asked for. If there is none, the one that the address has, whatever its
 /// chain: the mismatch is then refused by its name.
-fn wallet_of(
+pub(super) fn wallet_of(
     lookup: &Lookup<'_>,
     address: &Address,
     chain_id: Option<u64>,
@@ -106,7 +106,7 @@ fn wallet_of(
 }
 
 /// Marks what goes to a wallet of ours that signs, and tells of one that does not: what it gets may be out of reach.
-fn find_own_wallets(lookup: &Lookup<'_>, network: &Network, decoded: &mut Decoded) -> Result<(), Failure> {
+pub(super) fn find_own_wallets(lookup: &Lookup<'_>, network: &Network, decoded: &mut Decoded) -> Result<(), Failure> {
     let mut told = BTreeSet::new();
     for effect in &mut decoded.effects {
         let Some(recipient) = &effect.recipient else { continue };
@@ -122,7 +122,7 @@ fn find_own_wallets(lookup: &Lookup<'_>, network: &Network, decoded: &mut Decode
 }
 
 /// The one signature, which must be over what was decoded.
-fn the_signature(signatures: Vec<VerifiedSignature>, digest: Digest32) -> Result<SignatureBytes, Failure> {
+pub(super) fn the_signature(signatures: Vec<VerifiedSignature>, digest: Digest32) -> Result<SignatureBytes, Failure> {
     let [signature] = signatures.as_slice() else {
         return Err(Failure::Internal(format!("{} signatures of one payload", signatures.len())));
     };

@@ -38,12 +38,12 @@ pub fn decode(message: &[u8]) -> Decoded {
     let mut decoded = Decoded::new(vec![Effect { unknown_amount: unknown, ..Effect::new(EffectKind::Message) }], details);
     decoded.unknown_parts = unknown;
     if message.len() == 32 {
-        decoded.warnings.push("the message has 32 bytes: contracts take it for the hash of a transaction".to_owned());
+        decoded.warnings.push("The message has 32 bytes: contracts take it for the hash of a transaction.".to_owned());
     } else if unknown {
-        decoded.warnings.push("the message is nothing that people can read".to_owned());
+        decoded.warnings.push("The message is nothing that people can read.".to_owned());
     }
     if text.is_some_and(|text| text.chars().nth(MAX_SHOWN).is_some()) || text.is_none() && message.len() > MAX_SHOWN {
-        decoded.warnings.push("only the beginning of the message is shown".to_owned());
+        decoded.warnings.push("Only the beginning of the message is shown.".to_owned());
     }
     decoded
 }

@@ -37,7 +37,7 @@ pub const MAX_VALUES: usize = 16 << 10;
 /// Structs and arrays inside one another.
 pub const MAX_DEPTH: usize = 32;
 /// Domain and message are shown if their JSON has no more bytes.
-const MAX_SHOWN_BYTES: usize = 16 << 10;
+const MAX_SHOWN_BYTES: usize = 64 << 10;
 /// Of the JSON in a string: what the daemon honours in a request.
 const MAX_JSON_DEPTH: usize = 64;
 
@@ -119,7 +119,8 @@ impl TypedDataRequest {
         &self.message.of().name
     }
 
-    fn chain_id(&self) -> Option<U256> {
+    /// The chain that the domain names.
+    pub fn chain_id(&self) -> Option<U256> {
         match self.domain.get("chainId") {
             Some(Value::Uint(chain_id)) => Some(*chain_id),
             _ => None,

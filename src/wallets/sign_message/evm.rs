@@ -1,25 +1,26 @@
 //! What personal_sign, eth_sign and eth_signTypedData_v4 have signed, and what they answer.
 
+use std::sync::Arc;
+
+use crate::chains::Address;
 use crate::chains::decoded::Decoded;
-use crate::chains::effects::Effect;
 use crate::chains::evm::typed_data::TypedDataRequest;
 use crate::chains::evm::{message, typed_data as eip712};
 use crate::chains::networks::Network;
-use crate::chains::{self, Address};
-use crate::keys::{Digest32, SigningPayload};
+use crate::keys::{Digest32, SignatureBytes, SigningPayload};
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::Selector;
 use crate::store::CachedWallet;
-use crate::verify::VerifiedSignature;
 use crate::wallets::content::{Content, ContentPayload, Lookup};
-use std::sync::Arc;
+use crate::wallets::sign_evm::{find_own_wallets, the_signature, wallet_of};
 
 /// A message with the prefix of EIP-191, which is added here, whatever the message begins with.
 ///
 /// # Errors
 /// [`Failure::NotFound`] if no wallet has the address.
 pub fn personal(lookup: &Lookup<'_>, address: &Address, message: &[u8]) -> Result<Content, Failure> {
-    let (wallet, network) = wallet(lookup, address)?;
+    let selector = Selector::Address { address: address.as_str().to_owned(), asset: None, network: None };
+    let (wallet, network) = lookup.wallet(&selector)?;
     Ok(content(wallet, network, message::digest(message), message::decode(message)))
 }
 
@@ -27,24 +28,14 @@ pub fn personal(lookup: &Lookup<'_>, address: &Address, message: &[u8]) -> Resul
 ///
 /// # Errors
 /// [`Failure::NotFound`] if no wallet has the address; [`Failure::TransactionRefused`] if the typed data is for another chain than the
-/// wallet's.
+/// wallet's; [`Failure::InvalidParams`] if it names no chain and several wallets have the address.
 pub fn typed_data(lookup: &Lookup<'_>, address: &Address, typed_data: &TypedDataRequest) -> Result<Content, Failure> {
-    let (wallet, network) = wallet(lookup, address)?;
+    // An id that does not fit is no network's, and refused as another chain's.
+    let chain_id = typed_data.chain_id().and_then(|id| u64::try_from(id).ok());
+    let (wallet, network) = wallet_of(lookup, address, chain_id, "address")?;
     let mut decoded = eip712::decode(typed_data, &network, lookup.tokens, address)?;
-    for effect in &mut decoded.effects {
-        effect.to_own_wallet = goes_to_own_wallet(lookup, &network, effect)?;
-    }
+    find_own_wallets(lookup, &network, &mut decoded)?;
     Ok(content(wallet, network, typed_data.digest(), decoded))
-}
-
-fn wallet(lookup: &Lookup<'_>, address: &Address) -> Result<(Arc<CachedWallet>, Network), Failure> {
-    lookup.wallet(&Selector::Address { address: address.as_str().to_owned(), asset: None, network: None })
-}
-
-fn goes_to_own_wallet(lookup: &Lookup<'_>, network: &Network, effect: &Effect) -> Result<bool, Failure> {
-    let Some(recipient) = &effect.recipient else { return Ok(false) };
-    let Ok((recipient, _)) = chains::parse_address(network, recipient) else { return Ok(false) };
-    Ok(lookup.owner(network, &recipient)?.is_some())
 }
 
 fn content(wallet: Arc<CachedWallet>, network: Network, digest: Digest32, decoded: Decoded) -> Content {
@@ -54,17 +45,16 @@ fn content(wallet: Arc<CachedWallet>, network: Network, digest: Digest32, decode
         more_actions: Vec::new(),
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         spends: None,
-        assemble: Box::new(answer),
+        assemble: Box::new(move |signatures| answer(the_signature(signatures, digest)?)),
     }
 }
 
-/// 65 bytes as 0x-hex: r, s, and 27 plus the recovery id, which is what ecrecover takes.
-fn answer(signatures: Vec<VerifiedSignature>) -> Outcome {
-    let signature = signatures.into_iter().next().and_then(VerifiedSignature::into_ecdsa);
-    let signature = signature.ok_or_else(|| Failure::Internal("no ECDSA signature over a message".to_owned()))?;
-    let v = match signature.recovery_id() {
-        id @ (0 | 1) => id.saturating_add(27),
-        id => return Err(Failure::Internal(format!("recovery id {id}, which Ethereum has no form for"))),
+/// 65 bytes as 0x-hex: r, s, and 27 plus the recovery id, which is what `ecrecover` takes.
+fn answer(signature: SignatureBytes) -> Outcome {
+    let (r_s, v) = match signature {
+        SignatureBytes::Ecdsa { r_s, recovery_id: 0 } => (r_s, 27_u8),
+        SignatureBytes::Ecdsa { r_s, recovery_id: 1 } => (r_s, 28),
+        other => return Err(Failure::Internal(format!("a signature that Ethereum has no form for: {other:?}"))),
     };
-    Answer::of(&format!("0x{}{v:02x}", hex::encode(signature.r_s())))
+    Answer::of(&format!("0x{}{v:02x}", hex::encode(r_s)))
 }

@@ -9,6 +9,7 @@ use super::values::{StructValue, Value};
 use crate::chains::Address;
 use crate::chains::decoded::{DecodeError, Decoded, Rule};
 use crate::chains::effects::{Effect, EffectKind};
+use crate::chains::evm::calldata::{self, Amount, Does};
 use crate::chains::networks::Network;
 use crate::chains::tokens::{Tokens, gwei};
 
@@ -57,14 +58,17 @@ const SAFE_DOMAINS: [&str; 2] =
 /// [`DecodeError::Refused`] if the domain names another chain.
 pub fn decode(request: &TypedDataRequest, network: &Network, tokens: &Tokens, signer: &Address) -> Result<Decoded, DecodeError> {
     let mut decoder = Decoder { network, tokens, signer, decoded: Decoded::new(Vec::new(), request.details()) };
+    if decoder.decoded.details.get("message").is_none() {
+        decoder.warn("The typed data is too long to be shown.");
+    }
     match (request.chain_id(), network.chain_id()) {
         (None, _) => {
             decoder.decoded.unknown_parts = true;
-            decoder.warn("the domain names no chain: the signature may hold on every one");
+            decoder.warn("The domain names no chain: the signature may hold on every one.");
         }
         (Some(named), Some(own)) if named == U256::from(own) => {}
         (Some(named), _) => {
-            let reason = format!("The typed data is for chain id {named}, which is not the wallet's network {network}.");
+            let reason = format!("it is for chain id {named}, and the wallet's network {network} has another");
             return Err(DecodeError::refused(Rule::ChainId, reason));
         }
     }
@@ -145,8 +149,9 @@ impl Decoder<'_> {
     }
 
     fn safe_transaction(&mut self, transaction: &SafeTransaction<'_>, safe: Account) {
-        let SafeTransaction { to, value, data, operation, gas_price, gas_token, refund_receiver } = *transaction;
-        self.warn(format!("the Safe {} pays, as soon as as many of its owners as it asks for have signed", text(safe)));
+        let SafeTransaction { to, value, data, operation, .. } = *transaction;
+        self.warn(format!("The Safe {} pays, once as many of its owners as it asks for have signed.", text(safe)));
+        // A transaction of nothing to somebody is a transfer of nothing.
         if !value.is_zero() || data.is_empty() {
             let amount = gwei(value);
             self.decoded.total_out = self.decoded.total_out.saturating_add(amount);
@@ -155,37 +160,66 @@ impl Decoder<'_> {
         }
         match operation {
             0 if data.is_empty() => {}
-            // What a Safe calls on itself changes who owns it.
-            0 if to != safe => self.unread(EffectKind::Call, to, data),
-            // Foreign code with everything that the Safe has (1), or no operation that there is.
+            // What a Safe calls on itself changes who controls it.
+            0 if to == safe => {
+                self.warn("The Safe changes itself: its owners, its modules or how many of its owners must sign.");
+                self.unread(EffectKind::Authority, to, data);
+            }
+            0 => self.safe_call(to, data, safe),
+            1 => {
+                self.warn(format!("The Safe hands all that it has to the code of {} (delegatecall).", text(to)));
+                self.unread(EffectKind::Authority, to, data);
+            }
             _ => self.unread(EffectKind::Authority, to, data),
         }
-        if operation == 1 {
-            self.warn(format!("the Safe hands everything that it has to the code of {} (delegatecall)", text(to)));
+        self.safe_refund(transaction, safe);
+    }
+
+    fn safe_call(&mut self, to: Account, data: &[u8], safe: Account) {
+        let Some(call) = calldata::decode(data) else {
+            self.warn(format!("The Safe calls {}, and what that does is not known.", text(to)));
+            return self.unread(EffectKind::Call, to, data);
+        };
+        let (kind, recipient, whose) = match call.does {
+            Does::Transfer { from, to } => (EffectKind::Token, to, from),
+            Does::Approve { owner, spender } => (EffectKind::Approval, spender, owner),
+        };
+        if let Some(whose) = whose.filter(|whose| *whose != safe) {
+            self.warn(format!("The tokens are those of {}, not the Safe's own.", text(whose)));
         }
-        if !gas_price.is_zero() {
-            let native = gas_token.is_zero();
-            let kind = if native { EffectKind::Transfer } else { EffectKind::Token };
-            self.add(Effect {
-                recipient: (!refund_receiver.is_zero()).then(|| text(refund_receiver)),
-                token: (!native).then(|| text(gas_token)),
-                program: Some(text(safe)),
-                unknown_amount: true,
-                ..Effect::new(kind)
-            });
-            self.warn("the Safe refunds the gas, and how much that is can't be told from what is signed");
+        if kind == EffectKind::Approval && call.amount.is_unlimited() {
+            self.warn_of_no_limit(recipient, to);
         }
+        let effect =
+            Effect { recipient: Some(text(recipient)), program: Some(text(safe)), selector: selector(data), ..Effect::new(kind) };
+        match call.amount {
+            Amount::Erc20(amount) => self.token(effect, to, amount),
+            Amount::NoUnit => self.add(Effect { token: Some(text(to)), unknown_amount: true, ..effect }),
+        }
+    }
+
+    /// What whoever brings the transaction to the chain gets for its gas.
+    fn safe_refund(&mut self, transaction: &SafeTransaction<'_>, safe: Account) {
+        let SafeTransaction { gas_price, gas_token, refund_receiver, .. } = *transaction;
+        if gas_price.is_zero() {
+            return;
+        }
+        let native = gas_token.is_zero();
+        self.add(Effect {
+            recipient: (!refund_receiver.is_zero()).then(|| text(refund_receiver)),
+            token: (!native).then(|| text(gas_token)),
+            program: Some(text(safe)),
+            unknown_amount: true,
+            ..Effect::new(if native { EffectKind::Transfer } else { EffectKind::Token })
+        });
+        self.warn("The Safe refunds the gas; how much that is can't be told from what is signed.");
     }
 
     /// A call of which nothing is known but its first four bytes.
     fn unread(&mut self, kind: EffectKind, program: Account, data: &[u8]) {
         self.decoded.unknown_parts = true;
-        self.add(Effect {
-            program: Some(text(program)),
-            selector: data.first_chunk::<4>().map(|selector| format!("0x{}", hex::encode(selector))),
-            unknown_amount: true,
-            ..Effect::new(kind)
-        });
+        let (program, selector) = (Some(text(program)), selector(data));
+        self.add(Effect { program, selector, unknown_amount: true, ..Effect::new(kind) });
     }
 
     fn unknown_message(&mut self, contract: Option<Account>) {
@@ -194,13 +228,17 @@ impl Decoder<'_> {
     }
 
     fn approval(&mut self, token: Account, spender: Account, amount: U256, program: Option<Account>) {
-        // Permit2 counts in 160 bits, and takes the most that these hold for no limit.
-        let is_unlimited = amount == U256::MAX || program == Some(PERMIT2) && amount == U256::MAX >> 96;
-        if is_unlimited {
-            self.warn(format!("{} may move {} without limit", text(spender), text(token)));
+        if Amount::Erc20(amount).is_unlimited() {
+            self.warn_of_no_limit(spender, token);
         }
+        // Permit2 takes the most that its 160 bits hold for no limit.
+        let all_of_permit2 = program == Some(PERMIT2) && amount == U256::MAX >> 96_usize;
         let effect = Effect { recipient: Some(text(spender)), program: program.map(text), ..Effect::new(EffectKind::Approval) };
-        self.token(effect, token, if is_unlimited { U256::MAX } else { amount });
+        self.token(effect, token, if all_of_permit2 { U256::MAX } else { amount });
+    }
+
+    fn warn_of_no_limit(&mut self, spender: Account, token: Account) {
+        self.warn(format!("It lets {} move any amount of {}.", text(spender), text(token)));
     }
 
     /// Adds an effect on a token, whose amount is known if the token is configured.
@@ -219,7 +257,7 @@ impl Decoder<'_> {
 
     fn expect_signer(&mut self, member: &str, named: Account) {
         if text(named) != self.signer.as_str() {
-            self.warn(format!("{member} is {}, and {} signs", text(named), self.signer));
+            self.warn(format!("Its {member} is {}, not the wallet that signs.", text(named)));
         }
     }
 }
@@ -274,6 +312,10 @@ fn token_and_amount(value: &Value) -> Option<(Account, U256)> {
         },
         _ => None,
     }
+}
+
+fn selector(data: &[u8]) -> Option<String> {
+    calldata::selector(data).map(|selector| format!("0x{}", hex::encode(selector)))
 }
 
 fn text(account: Account) -> String {

@@ -117,7 +117,7 @@ fn permit_is_an_approval() {
     assert_eq!(effects(&permit(UNKNOWN_TOKEN, "1")), approval(UNKNOWN_TOKEN, "unknown"));
     let unlimited = permit(TOKEN, &U256::MAX.to_string());
     assert_eq!(effects(&unlimited), approval(TOKEN, &u64::MAX.to_string()));
-    assert!(decoded(&unlimited).unwrap().warnings[0].contains("without limit"));
+    assert!(decoded(&unlimited).unwrap().warnings[0].contains("any amount"));
 
     let dai = |allowed: bool| data(DAI_PERMIT, of_contract(TOKEN), json!([WALLET, OTHER, 0, 9, allowed]));
     assert_eq!(effects(&dai(true)), approval(TOKEN, &u64::MAX.to_string()));
@@ -131,7 +131,7 @@ fn permit_of_another_owner_is_warned_of() {
     other["message"]["owner"] = json!(OTHER);
     let decoded = decoded(&other).unwrap();
     assert_eq!((decoded.effects.len(), decoded.effects[0].kind), (1, EffectKind::Approval));
-    assert_eq!(decoded.warnings, [format!("owner is {OTHER}, and {WALLET} signs")]);
+    assert_eq!(decoded.warnings, [format!("Its owner is {OTHER}, not the wallet that signs.")]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn authorizations_of_eip_3009_move_tokens() {
         assert_eq!(effects(&transfer), all_known(&[format!("token {OTHER} {TOKEN} 1")]));
         let transfer = data(encoded, of_contract(UNKNOWN_TOKEN), json!([OTHER, OTHER, "1000000", 0, 9, nonce]));
         assert_eq!(effects(&transfer), all_known(&[format!("token {OTHER} {UNKNOWN_TOKEN} unknown")]));
-        assert_eq!(decoded(&transfer).unwrap().warnings, [format!("from is {OTHER}, and {WALLET} signs")]);
+        assert_eq!(decoded(&transfer).unwrap().warnings, [format!("Its from is {OTHER}, not the wallet that signs.")]);
     }
     let cancel = data(CANCEL_AUTHORIZATION, of_contract(TOKEN), json!([WALLET, format!("0x{}", "7".repeat(64))]));
     assert_eq!(effects(&cancel), all_known(&[format!("authority {TOKEN}")]));
@@ -169,7 +169,7 @@ fn permit2_is_an_approval_of_each_token() {
     assert_eq!(effects(&single("2000000")), all_known(&[approval(TOKEN, "2")]));
     let most = (U256::MAX >> 96usize).to_string();
     assert_eq!(effects(&single(&most)), all_known(&[approval(TOKEN, &u64::MAX.to_string())]));
-    assert!(decoded(&single(&most)).unwrap().warnings[0].contains("without limit"));
+    assert!(decoded(&single(&most)).unwrap().warnings[0].contains("any amount"));
 
     let several = json!([details(TOKEN, "1"), details(UNKNOWN_TOKEN, "1")]);
     let batch = data(PERMIT_BATCH, of_permit2(), json!([several, OTHER, 9]));
@@ -249,6 +249,32 @@ fn safe_transaction_that_calls_or_hands_over_is_unknown() {
     let (of_bare_delegatecall, unknown_parts) = effects(&safe_tx(OTHER, "0", "0x", 1));
     assert!(unknown_parts && of_bare_delegatecall.contains(&format!("authority {OTHER} unknown")));
     assert!(effects(&safe_tx(OTHER, "0", "0x", 2)).1, "there is no third operation");
+}
+
+#[test]
+fn safe_transaction_that_calls_a_token_is_read() {
+    let word = |address: &str| format!("{}{}", "00".repeat(12), &address[2..]);
+    let transfer = format!("0xa9059cbb{}{:064x}", word(WALLET), 1_500_000);
+    assert_eq!(effects(&safe_tx(TOKEN, "0", &transfer, 0)), all_known(&[format!("token {WALLET} {TOKEN} {SAFE} 0xa9059cbb 2")]));
+    let other = format!("token {WALLET} {UNKNOWN_TOKEN} {SAFE} 0xa9059cbb unknown");
+    assert_eq!(effects(&safe_tx(UNKNOWN_TOKEN, "0", &transfer, 0)), all_known(&[other]));
+    let approve = format!("0x095ea7b3{}{}", word(OTHER), "f".repeat(64));
+    let unlimited = safe_tx(TOKEN, "0", &approve, 0);
+    assert_eq!(effects(&unlimited), all_known(&[format!("approval {OTHER} {TOKEN} {SAFE} 0x095ea7b3 {}", u64::MAX)]));
+    assert!(decoded(&unlimited).unwrap().warnings.iter().any(|warning| warning.contains("any amount")));
+    let all = format!("0xa22cb465{}{:064x}", word(OTHER), 1);
+    assert_eq!(
+        effects(&safe_tx(TOKEN, "0", &all, 0)),
+        all_known(&[format!("approval {OTHER} {TOKEN} {SAFE} 0xa22cb465 unknown")])
+    );
+    let of_other = format!("0x23b872dd{}{}{:064x}", word(OTHER), word(WALLET), 1);
+    assert!(decoded(&safe_tx(TOKEN, "0", &of_other, 0)).unwrap().warnings.iter().any(|warning| warning.contains(OTHER)));
+    let delegated = safe_tx(TOKEN, "0", &transfer, 1);
+    assert_eq!(
+        effects(&delegated),
+        (vec![format!("authority {TOKEN} 0xa9059cbb unknown")], true),
+        "its code, on the Safe's own storage"
+    );
 }
 
 #[test]
