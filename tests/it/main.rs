@@ -49,9 +49,11 @@ mod secrets;
 mod sign_contents;
 mod sign_evm;
 mod sign_psbt;
+mod sign_typed_data;
 mod sign_utxo_message;
 mod signing;
 mod transport;
+mod typed_data_peers;
 mod verification;
 mod wallets;
 
