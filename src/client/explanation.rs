@@ -32,6 +32,7 @@ pub struct Summary {
     actions: Vec<String>,
     #[serde(default)]
     pub reason: String,
+    pub asset: Option<String>,
     /// Ids of the wallets that sign; absent where the caller may not read them.
     #[serde(default)]
     pub wallets: Vec<String>,
@@ -56,6 +57,8 @@ struct Effect {
     token: Option<String>,
     selector: Option<String>,
     program: Option<String>,
+    /// Absent where the caller may not read all wallets that it names.
+    #[serde(default)]
     to_own_wallet: bool,
     unknown_amount: bool,
 }

@@ -352,8 +352,9 @@ impl How {
             terminal::tell(&format!("{{\"explanation\":{}}}\n", json_line(json.get())))?;
             return Ok(explanation);
         }
-        let (wallets, ticker) = named(session, &explanation.summary.wallets)?;
-        let coin = Coin { ticker: call.ticker.as_deref().or(ticker.as_deref()), unit: Unit::of(call.method) };
+        let wallets = named(session, &explanation.summary.wallets)?;
+        let ticker = call.ticker.as_deref().or(explanation.summary.asset.as_deref());
+        let coin = Coin { ticker, unit: Unit::of(call.method) };
         terminal::tell(&explanation.text(coin, &wallets, terminal::look()))?;
         Ok(explanation)
     }
@@ -374,20 +375,17 @@ fn raw(result: &Value) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// A line for each wallet, and the ticker of the first. One that can't be read is shown by its id.
-fn named(session: &mut Session, wallets: &[String]) -> Result<(Vec<String>, Option<String>), ClientError> {
-    let (mut lines, mut ticker) = (Vec::new(), None);
+/// A line for each wallet. One that can't be read is shown by its id.
+fn named(session: &mut Session, wallets: &[String]) -> Result<Vec<String>, ClientError> {
+    let mut lines = Vec::new();
     for id in wallets.iter().take(NAMED_WALLETS) {
         match session.ask::<Wallet>("wallet_get", &json!({ "walletId": id })) {
-            Ok(wallet) => {
-                lines.push(wallet.in_a_line());
-                ticker.get_or_insert(wallet.asset);
-            }
+            Ok(wallet) => lines.push(wallet.in_a_line()),
             Err(ClientError::Refused(_)) => lines.push(id.clone()),
             Err(error) => return Err(error),
         }
     }
     let more = wallets.len().saturating_sub(NAMED_WALLETS);
     lines.extend((more > 0).then(|| format!("and {more} more")));
-    Ok((lines, ticker))
+    Ok(lines)
 }

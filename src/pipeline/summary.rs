@@ -1,9 +1,10 @@
 //! A decoded content in words: for policy_explain, for people who are asked whether to go on, and for the audit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::content::{Considered, wallets};
 use crate::chains::effects::Effect;
@@ -25,6 +26,8 @@ pub struct Summary {
     method: &'static str,
     /// What the policy is asked for.
     actions: Vec<&'static str>,
+    asset: String,
+    network: String,
     /// Ids of the wallets that sign.
     wallets: Vec<String>,
     effects: Vec<EffectView>,
@@ -73,6 +76,8 @@ impl Summary {
         Self {
             method: method.name,
             actions: actions.iter().map(|action| action.as_str()).collect(),
+            asset: content.network.asset().to_owned(),
+            network: content.network.network().to_owned(),
             wallets: wallets(&content.payloads).into_iter().map(|wallet| wallet.wallet_id.to_string()).collect(),
             effects: decoded.effects.iter().map(EffectView::from).collect(),
             total_out: decoded.total_out,
@@ -103,12 +108,28 @@ impl Summary {
     }
 }
 
+/// Takes out whatever tells which addresses are those of wallets here.
+fn leave_wallets_out(summary: &mut Map<String, Value>) {
+    for name in ["wallets", "details"] {
+        summary.remove(name);
+    }
+    let left_out = "Details and warnings are left out: they name wallets that you may not read.";
+    summary.insert("warnings".to_owned(), json!([left_out]));
+    for effect in summary.get_mut("effects").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::Object(effect) = effect {
+            effect.remove("toOwnWallet");
+        }
+    }
+}
+
 impl Considered {
     /// The answer of policy_explain. A fee over the limit and a replacement that is not permitted deny too: the call itself would be
     /// refused. Of wallets that the caller may not read it is not told that they are ours.
     pub fn explain(self, over_max_fee: Option<Failure>, may_read: impl Fn(&Wallet) -> bool) -> Outcome {
         let Self { content, decision, summary, refused_replacement, .. } = self;
-        let hides = content.payloads.iter().any(|payload| !may_read(&payload.wallet));
+        let named = content.payloads.iter().map(|payload| &payload.wallet).chain(&content.recipients);
+        let mut seen = HashSet::new();
+        let hides = named.into_iter().any(|wallet| seen.insert(wallet.wallet_id) && !may_read(wallet));
         let decisive = refused_replacement.as_ref().unwrap_or(&decision);
         let allowed = decisive.is_allowed() && over_max_fee.is_none();
         let reason = match &over_max_fee {
@@ -120,7 +141,7 @@ impl Considered {
             members.insert("action".to_owned(), decisive.action().as_str().into());
             members.insert("reason".to_owned(), reason.into());
             if hides {
-                members.remove("wallets");
+                leave_wallets_out(members);
             }
         }
         Answer::of(&json!({

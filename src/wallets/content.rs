@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{select, unreadable};
-use crate::chains::Address;
 use crate::chains::decoded::Decoded;
 use crate::chains::networks::{Network, Networks};
 use crate::chains::tokens::Tokens;
+use crate::chains::{self, Address};
 use crate::guards::{ContentHash, Guard};
 use crate::keys::SigningPayload;
 use crate::outcome::{Failure, Outcome};
@@ -22,6 +22,8 @@ pub struct Content {
     pub decoded: Decoded,
     /// The chain that it is for.
     pub network: Network,
+    /// Other wallets of ours that get something.
+    pub recipients: Vec<Arc<CachedWallet>>,
     /// What the policy must permit beside the method's own action: `signPartial`, `delegate`.
     pub more_actions: Vec<Action>,
     /// One for each signature, at least one.
@@ -72,6 +74,27 @@ impl Lookup<'_> {
             Failure::invalid(selector.param(), "names a wallet whose network is no longer configured; put it back to sign")
         })?;
         Ok((wallet, network))
+    }
+
+    /// Marks what goes to a wallet of ours that signs, and tells of one that does not: what it gets may be out of reach. Gives
+    /// all of these wallets.
+    pub fn find_own_wallets(&self, network: &Network, decoded: &mut Decoded) -> Result<Vec<Arc<CachedWallet>>, Failure> {
+        let mut found: Vec<Arc<CachedWallet>> = Vec::new();
+        for effect in &mut decoded.effects {
+            let Some(recipient) = &effect.recipient else { continue };
+            let Ok((address, _)) = chains::parse_address(network, recipient) else { continue };
+            let Some(wallet) = self.owner(network, &address)? else { continue };
+            effect.to_own_wallet = wallet.status.can_sign();
+            if found.iter().any(|known| known.wallet_id == wallet.wallet_id) {
+                continue;
+            }
+            if !effect.to_own_wallet {
+                let status = wallet.status;
+                decoded.warnings.push(format!("{recipient} is the address of a wallet here that is {status} and can't sign."));
+            }
+            found.push(Arc::new(CachedWallet::new(wallet)));
+        }
+        Ok(found)
     }
 
     /// The wallet of this network whose key has this address, in any of its forms and in whatever state. Of several, one that

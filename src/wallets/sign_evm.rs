@@ -1,15 +1,14 @@
 //! What eth_signTransaction and evm_signAuthorization have signed, and what they answer.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::content::{Content, ContentPayload, Lookup, Spends};
 use super::unknown;
-use crate::chains::decoded::{DecodeError, Decoded, Rule};
+use crate::chains::Address;
+use crate::chains::decoded::{DecodeError, Rule};
 use crate::chains::evm::authorization::AuthorizationRequest;
 use crate::chains::evm::transaction::{SigningError, TransactionRequest};
 use crate::chains::networks::Network;
-use crate::chains::{self, Address};
 use crate::guards::{ContentHash, Guard};
 use crate::keys::{Digest32, SignatureBytes, SigningPayload};
 use crate::outcome::{Answer, Failure};
@@ -27,10 +26,11 @@ pub fn transaction(lookup: &Lookup<'_>, request: &TransactionRequest) -> Result<
     let (wallet, network) = wallet_of(lookup, &request.from, request.chain_id, "from")?;
     let transaction = request.on_network(&network)?;
     let mut decoded = transaction.decode(lookup.tokens);
-    find_own_wallets(lookup, &network, &mut decoded)?;
+    let recipients = lookup.find_own_wallets(&network, &mut decoded)?;
     let digest = transaction.signing_hash();
     Ok(Content {
         decoded,
+        recipients,
         more_actions: if transaction.delegates() { vec![Action::Delegate] } else { Vec::new() },
         spends: Some(Spends {
             content: ContentHash::of_wallet(wallet.wallet_id, &transaction.signing_preimage()),
@@ -55,6 +55,7 @@ pub fn authorization(lookup: &Lookup<'_>, request: &AuthorizationRequest) -> Res
     let digest = authorization.signing_hash();
     Ok(Content {
         decoded: authorization.decode(),
+        recipients: Vec::new(),
         // `delegate` is the method's own action.
         more_actions: Vec::new(),
         spends: Some(Spends {
@@ -103,22 +104,6 @@ pub(super) fn wallet_of(
         }
         (other, _) => other,
     })
-}
-
-/// Marks what goes to a wallet of ours that signs, and tells of one that does not: what it gets may be out of reach.
-pub(super) fn find_own_wallets(lookup: &Lookup<'_>, network: &Network, decoded: &mut Decoded) -> Result<(), Failure> {
-    let mut told = BTreeSet::new();
-    for effect in &mut decoded.effects {
-        let Some(recipient) = &effect.recipient else { continue };
-        let Ok((address, _)) = chains::parse_address(network, recipient) else { continue };
-        let Some(wallet) = lookup.owner(network, &address)? else { continue };
-        effect.to_own_wallet = wallet.status.can_sign();
-        if !effect.to_own_wallet && told.insert(recipient.clone()) {
-            let status = wallet.status;
-            decoded.warnings.push(format!("{recipient} is the address of a wallet here that is {status} and can't sign."));
-        }
-    }
-    Ok(())
 }
 
 /// The one signature, which must be over what was decoded.

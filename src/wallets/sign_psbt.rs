@@ -53,6 +53,7 @@ pub fn psbt(lookup: &Lookup<'_>, network: &Network, request: &PsbtRequest, final
     let partial = plan.inputs().iter().any(|input| input.coin.sighash != EcdsaSighashType::All);
     Ok(Content {
         decoded: psbt::summary(network, &plan, &payers, &output_owners),
+        recipients: owners.others(&paying),
         network: network.clone(),
         more_actions: if partial { vec![Action::SignPartial] } else { Vec::new() },
         payloads: payloads(&plan, &wallets),
@@ -80,6 +81,13 @@ impl Owners<'_> {
                 Ok(unknown.insert(owner.map(|wallet| Arc::new(CachedWallet::new(wallet)))).clone())
             }
         }
+    }
+
+    /// Whoever was found and does not pay, each once.
+    fn others(&self, paying: &HashSet<WalletId>) -> Vec<Arc<CachedWallet>> {
+        let mut told = HashSet::new();
+        let others = self.known.values().flatten().filter(|wallet| !paying.contains(&wallet.wallet_id));
+        others.filter(|wallet| told.insert(wallet.wallet_id)).cloned().collect()
     }
 
     fn of_output(&mut self, script: &Script, paying: &HashSet<WalletId>) -> Result<OutputOwner, Failure> {

@@ -346,7 +346,7 @@ fn explain_a_psbt_tells_change_from_recipients_and_names_wallets_that_do_not_sig
     let expected = [
         json!(["transfer", 10_000, false]),
         json!(["transfer", 30_000, true]),
-        json!(["transfer", 35_000, true]),
+        json!(["transfer", 35_000, false]),
         json!(["fee", 5_000, false]),
     ];
     assert_eq!(told, expected);

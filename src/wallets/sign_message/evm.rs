@@ -12,7 +12,7 @@ use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::Selector;
 use crate::store::CachedWallet;
 use crate::wallets::content::{Content, ContentPayload, Lookup};
-use crate::wallets::sign_evm::{find_own_wallets, the_signature, wallet_of};
+use crate::wallets::sign_evm::{the_signature, wallet_of};
 
 /// A message with the prefix of EIP-191, which is added here, whatever the message begins with.
 ///
@@ -34,13 +34,14 @@ pub fn typed_data(lookup: &Lookup<'_>, address: &Address, typed_data: &TypedData
     let chain_id = typed_data.chain_id().and_then(|id| u64::try_from(id).ok());
     let (wallet, network) = wallet_of(lookup, address, chain_id, "address")?;
     let mut decoded = eip712::decode(typed_data, &network, lookup.tokens, address)?;
-    find_own_wallets(lookup, &network, &mut decoded)?;
-    Ok(content(wallet, network, typed_data.digest(), decoded))
+    let recipients = lookup.find_own_wallets(&network, &mut decoded)?;
+    Ok(Content { recipients, ..content(wallet, network, typed_data.digest(), decoded) })
 }
 
 fn content(wallet: Arc<CachedWallet>, network: Network, digest: Digest32, decoded: Decoded) -> Content {
     Content {
         decoded,
+        recipients: Vec::new(),
         network,
         more_actions: Vec::new(),
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],

@@ -30,6 +30,7 @@ pub fn utxo(lookup: &Lookup<'_>, selector: &Selector, message: &str, format: Opt
     })?;
     Ok(Content {
         decoded: signable.decoded(message, &address),
+        recipients: Vec::new(),
         network,
         more_actions: Vec::new(),
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(signable.digest()) }],

@@ -18,7 +18,8 @@ fn explained(method: &str, decision: &str) -> Value {
     json!({
         "decision": decision, "policies": ["use"],
         "summary": {
-            "method": method, "actions": ["sign"], "action": "sign", "reason": "no policy permits it", "wallets": [WALLET_ID],
+            "method": method, "actions": ["sign"], "action": "sign", "reason": "no policy permits it",
+            "asset": "ETH", "network": "sepolia", "wallets": [WALLET_ID],
             "effects": [
                 { "kind": "transfer", "recipient": "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", "amount": 1_500_000_000u64,
                   "toOwnWallet": false, "unknownAmount": false },

@@ -101,7 +101,7 @@ impl Told<'_> {
         self.effects.push(Effect {
             recipient: address,
             amount: Some(output.value.to_sat()),
-            to_own_wallet: matches!(owner, OutputOwner::Wallet { .. }),
+            to_own_wallet: matches!(owner, OutputOwner::Wallet { not_signing: None, .. }),
             ..Effect::new(kind)
         });
     }

@@ -49,7 +49,7 @@ fn change_is_what_returns_to_a_paying_wallet_in_any_form() {
         [
             (EffectKind::Transfer, Some(60_000), false),
             (EffectKind::Transfer, Some(5_000), true),
-            (EffectKind::Transfer, Some(4_000), true),
+            (EffectKind::Transfer, Some(4_000), false),
             (EffectKind::Fee, Some(1_000), false),
         ]
     );
