@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 kmsignd=$(realpath "$1")
 mkdir -p "$2"
 tools=$(cd "$2" && pwd)/clients
-pins=$(cat "$here/package-lock.json" "$here/requirements.txt" | sha256sum)
+pins=$(cat "$here"/{package-lock.json,requirements.txt,web3j/pom.xml,alloy/Cargo.lock} | sha256sum)
 
 if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins" ]; then
     rm -rf "$tools"
@@ -20,8 +20,14 @@ if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins" ]; then
     npm ci --prefix "$tools" --ignore-scripts --no-audit --no-fund --loglevel=error
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+    mvn --quiet --batch-mode -Dstyle.color=never --file "$here/web3j/pom.xml" "-Dmaven.repo.local=$tools/maven" \
+        dependency:copy-dependencies "-DoutputDirectory=$tools/web3j/lib"
     echo "$pins" >"$tools/pins"
 fi
+
+# What is of our own around the libraries is compiled each time: it takes seconds, and cargo knows what has changed.
+javac -d "$tools/web3j/classes" --release 17 -cp "$tools/web3j/lib/*" "$here/web3j/Web3jClient.java"
+cargo build --quiet --locked --manifest-path "$here/alloy/Cargo.toml" --target-dir "$tools/alloy"
 
 dir=$(mktemp -d)
 daemon=
@@ -44,4 +50,7 @@ for ((tries = 0; ; tries++)); do
 done
 
 export NODE_PATH=$tools/node_modules CAST=$tools/node_modules/@foundry-rs/cast-linux-amd64/bin/cast
-"$tools/venv/bin/python" "$here/clients.py" "$dir/dev/kmsignd.sock" || { cat "$dir/log" >&2; exit 1; }
+export ALLOY=$tools/alloy/debug/kmsignd-alloy-client
+export WEB3J_CLASSPATH="$tools/web3j/classes:$tools/web3j/lib/*"
+"$tools/venv/bin/python" "$here/clients.py" "$dir/dev/kmsignd.sock" "$dir/table" || { cat "$dir/log" >&2; exit 1; }
+python3 "$here/../documented.py" "EVM client x method" "$dir/table"
