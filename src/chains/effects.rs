@@ -34,7 +34,7 @@ effect_kinds! {
 }
 
 /// One thing that a signature would do. Addresses, tokens and programs are in the chain's canonical text form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Effect {
     pub kind: EffectKind,
     pub recipient: Option<String>,

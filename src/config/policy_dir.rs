@@ -20,6 +20,10 @@ pub enum PolicyDirError {
     File(#[from] ReadError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(
+        "{policies}: spent1h, spent24h and signatures1h are not counted yet, and such a policy would see zero for ever; take it out"
+    )]
+    NotCounted { policies: String },
 }
 
 /// Reads and compiles every `*.cedar` of `directory`, hidden files excepted. A directory without any denies everything.
@@ -29,6 +33,10 @@ pub enum PolicyDirError {
 pub fn load_policies(directory: &Path, networks: &Networks) -> Result<Policy, PolicyDirError> {
     let policy = Policy::compile(&read_sources(directory)?, &resolve_name)?;
     policy.check_places(networks)?;
+    let counting = policy.reading_counters();
+    if !counting.is_empty() {
+        return Err(PolicyDirError::NotCounted { policies: counting.join(", ") });
+    }
     Ok(policy)
 }
 

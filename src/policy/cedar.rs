@@ -1,7 +1,7 @@
 //! [`Policy::decide`]: which policies concern a question, and what Cedar's evaluator says of those with conditions. Entities and
 //! contexts are built through Cedar's API, since going through JSON costs ten times as much, and only if a condition is asked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,7 +36,12 @@ pub(super) struct Rule {
     pub conditional: Option<PolicySet>,
     /// Its condition may look at one of [`WHOLE_SETS`].
     pub reads_whole_sets: bool,
+    /// Its condition may look at one of [`COUNTERS`].
+    pub reads_counters: bool,
 }
+
+/// The parts of a spend that say what was spent before.
+pub(super) const COUNTERS: [&str; 3] = ["spent1h", "spent24h", "signatures1h"];
 
 /// The parts of a spend that grow with the number of its effects. Every effect is judged beside all of them, so that they are
 /// built only if a policy looks: otherwise a payment to a thousand recipients would cost a million strings.
@@ -49,10 +54,14 @@ pub const MAX_EFFECTS: usize = 4096;
 /// hundred wallets with a hundred recipients take a fifth of it, and it takes about a second.
 pub const MAX_JUDGEMENTS: usize = 100_000;
 
+/// Most elements of sets that are built for one call, where a policy looks at all recipients, tokens or programs: they are built anew
+/// for each effect. Enough for a payment to 1,400 recipients; more of them need a policy that looks at each effect alone.
+const MAX_SET_ELEMENTS: usize = 2_000_000;
+
 impl Policy {
     /// Judges each effect by itself and then the whole; the first denial is the answer.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
-        let (verdict, policies) = match self.judge(question) {
+        let (verdict, policies) = match self.judge(question, &mut { MAX_SET_ELEMENTS }) {
             Ok(permits) => (Verdict::Permitted, permits),
             Err(Denial { verdict, policies }) => (verdict, policies),
         };
@@ -72,9 +81,9 @@ impl Policy {
             let why = format!("it needs {judgements} judgements, and at most {MAX_JUDGEMENTS} are made for one call");
             return self.decision(first, Verdict::Unanswerable(why), Vec::new());
         }
-        let mut permits = Vec::new();
+        let (mut permits, mut budget) = (Vec::new(), MAX_SET_ELEMENTS);
         for question in questions {
-            match self.judge(question) {
+            match self.judge(question, &mut budget) {
                 Ok(mut more) => permits.append(&mut more),
                 Err(Denial { verdict, policies }) => return self.decision(question, verdict, policies),
             }
@@ -108,13 +117,26 @@ impl Policy {
         self.count == 0
     }
 
+    /// Ids of the policies that look at what was spent before, sorted. The daemon does not count that yet, so that such a policy would
+    /// see zero for ever.
+    pub fn reading_counters(&self) -> Vec<&str> {
+        let rules = self.rules.values().flatten().filter(|rule| rule.reads_counters);
+        rules.map(|rule| rule.id.as_str()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// What the validator found odd but not wrong, such as a policy that can never apply.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The ids that permit, or the denial.
-    fn judge(&self, question: &Question<'_>) -> Result<Vec<&str>, Denial<'_>> {
+    /// Whether some policy permits this action to this caller, on some resource and some condition.
+    pub fn may_concern(&self, principal: Principal<'_>, action: Action) -> bool {
+        let rules = self.rules.get(&action).into_iter().flatten();
+        rules.filter(|rule| rule.effect == cedar_policy::Effect::Permit).any(|rule| rule.scope.matches_principal(principal))
+    }
+
+    /// The ids that permit, or the denial. `budget`: what may still be spent on building sets.
+    fn judge(&self, question: &Question<'_>, budget: &mut usize) -> Result<Vec<&str>, Denial<'_>> {
         if !fits(question) {
             return Err(Denial::unanswerable("the schema does not have this action for such a resource and context"));
         }
@@ -141,9 +163,21 @@ impl Policy {
                 pair("userId", text(user_id)),
             ],
             Context::Spend(spend) => {
-                let sets = rules.iter().any(|rule| rule.reads_whole_sets);
-                let whole = spend_pairs(spend, sets).map_err(Denial::unanswerable)?;
+                let sets = WholeSets::of(spend, rules.iter().any(|rule| rule.reads_whole_sets));
+                let mut judged = HashSet::new();
+                let different = spend.effects.iter().collect::<HashSet<_>>().len();
+                let cost = sets.len().saturating_mul(different.saturating_add(1));
+                *budget = budget.checked_sub(cost).ok_or_else(|| {
+                    let why =
+                        "a policy looks at all recipients, tokens or programs beside each effect, and there are too many of both";
+                    Denial::unanswerable(why)
+                })?;
+                let whole = spend_pairs(spend, &sets).map_err(Denial::unanswerable)?;
                 for (number, effect) in (1..).zip(&spend.effects) {
+                    // What is the same is judged the same.
+                    if !judged.insert(effect) {
+                        continue;
+                    }
                     let part = Part::Effect { number, of: spend.effects.len(), kind: effect.kind };
                     let effect = pair("effect", effect_record(effect).map_err(Denial::unanswerable)?);
                     let context = whole.iter().cloned().chain([effect]);
@@ -327,13 +361,42 @@ fn network_uid(names: &EntityNames, asset: &str, network: &str) -> EntityUid {
     uid(&names.network, &format!("{asset}/{network}"))
 }
 
-fn spend_pairs(spend: &Spend<'_>, sets: bool) -> Result<Vec<(String, RestrictedExpression)>, ExpressionConstructionError> {
-    let effects = if sets { spend.effects.as_slice() } else { &[] };
-    let of_effects = |part: fn(&Effect) -> Option<&String>| texts(effects.iter().filter_map(part));
+/// The parts of a spend that grow with its effects, each element once; empty if no policy looks at them.
+#[derive(Default)]
+struct WholeSets<'s> {
+    recipients: BTreeSet<&'s String>,
+    tokens: BTreeSet<&'s String>,
+    programs: BTreeSet<&'s String>,
+    replaced_recipients: BTreeSet<&'s String>,
+}
+
+impl<'s> WholeSets<'s> {
+    fn of(spend: &'s Spend<'_>, read: bool) -> Self {
+        if !read {
+            return Self::default();
+        }
+        let all = |part: fn(&Effect) -> Option<&String>| spend.effects.iter().filter_map(part).collect();
+        Self {
+            recipients: all(|effect| effect.recipient.as_ref()),
+            tokens: all(|effect| effect.token.as_ref()),
+            programs: all(|effect| effect.program.as_ref()),
+            replaced_recipients: spend.replaced.iter().flat_map(|replaced| &replaced.recipients).collect(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        [&self.recipients, &self.tokens, &self.programs, &self.replaced_recipients].map(BTreeSet::len).iter().sum()
+    }
+}
+
+fn spend_pairs(
+    spend: &Spend<'_>,
+    sets: &WholeSets<'_>,
+) -> Result<Vec<(String, RestrictedExpression)>, ExpressionConstructionError> {
     let mut pairs = vec![
-        pair("recipients", of_effects(|effect| effect.recipient.as_ref())),
-        pair("tokens", of_effects(|effect| effect.token.as_ref())),
-        pair("programs", of_effects(|effect| effect.program.as_ref())),
+        pair("recipients", texts(sets.recipients.iter().copied())),
+        pair("tokens", texts(sets.tokens.iter().copied())),
+        pair("programs", texts(sets.programs.iter().copied())),
         pair("totalOut", long(spend.total_out)),
         pair("fee", long(spend.fee)),
         pair("unknownAmount", RestrictedExpression::new_bool(spend.unknown_amount())),
@@ -348,7 +411,7 @@ fn spend_pairs(spend: &Spend<'_>, sets: bool) -> Result<Vec<(String, RestrictedE
     pairs.extend(spend.fee_rate.map(|rate| pair("feeRate", long(rate))));
     if let Some(replaced) = &spend.replaced {
         let mut record = vec![
-            pair("recipients", texts(replaced.recipients.iter().filter(|_| sets))),
+            pair("recipients", texts(sets.replaced_recipients.iter().copied())),
             pair("totalOut", long(replaced.total_out)),
             pair("fee", long(replaced.fee)),
         ];

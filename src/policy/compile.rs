@@ -8,7 +8,7 @@ use cedar_policy::{Authorizer, EntityId, EntityUid, PolicyId, PolicySet, Schema,
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
-use super::cedar::{EntityNames, Policy, Rule, WHOLE_SETS};
+use super::cedar::{COUNTERS, EntityNames, Policy, Rule, WHOLE_SETS};
 use super::scope::{Scope, actions};
 use super::{Action, Resource};
 use crate::chains::networks::Networks;
@@ -103,6 +103,7 @@ impl Policy {
                 effect: policy.effect(),
                 scope: Scope::of(&policy),
                 reads_whole_sets: mentions_any(&policy, &WHOLE_SETS),
+                reads_counters: mentions_any(&policy, &COUNTERS),
                 conditional,
             });
             for action in actions(&policy) {

@@ -38,16 +38,18 @@ impl Scope {
         Self { principal: principal_scope(policy.principal_constraint()), resource: resource_scope(policy.resource_constraint()) }
     }
 
-    pub fn matches(&self, question: &Question<'_>) -> bool {
-        let Principal { uid, groups } = question.principal;
-        let principal = match self.principal {
+    pub fn matches_principal(&self, Principal { uid, groups }: Principal<'_>) -> bool {
+        match self.principal {
             PrincipalScope::Anyone => true,
             PrincipalScope::User(number) => number == uid,
             PrincipalScope::Group(number) => groups.contains(&number),
             PrincipalScope::Nobody => false,
-        };
+        }
+    }
+
+    pub fn matches(&self, question: &Question<'_>) -> bool {
         let ResourceScope { kind, entity, or_in } = &self.resource;
-        principal
+        self.matches_principal(question.principal)
             && kind.as_ref().is_none_or(|kind| kind == question.resource.kind())
             && entity.as_ref().is_none_or(|entity| entity.is(&question.resource) || (*or_in && entity.holds(question)))
     }

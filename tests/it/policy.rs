@@ -7,6 +7,8 @@ use kmsignd::policy::{
     Resource, SCHEMA, Source, Spend, Spent, WalletFacts, dev_policy,
 };
 
+use crate::harness::Daemon;
+
 const PACKAGED: &str = include_str!("../../packaging/policy.d/kmsignd.cedar");
 const WALLET: WalletFacts<'static> = WalletFacts {
     wallet_id: "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60",
@@ -318,6 +320,37 @@ fn decide_sees_every_fact_of_the_schema() {
         context: Context::Spend(&spend),
     });
     assert!(decision.is_allowed(), "{}", decision.reason());
+}
+
+#[test]
+fn decide_with_too_many_effects_beside_whole_sets_is_denied_and_says_why() {
+    let policy =
+        compile(r#"permit (principal, action == Action::"sign", resource) when { !context.recipients.contains("evil") };"#)
+            .unwrap();
+    let decide = |effects: Vec<Effect>| {
+        let spend = Spend::new("m", NOON, effects);
+        let context = Context::Spend(&spend);
+        let principal = Principal { uid: ALICE, groups: &[] };
+        let question = Question { principal, action: Action::Sign, resource: Resource::Wallet(WALLET), context };
+        let decision = policy.decide_all(&question, &[question]);
+        (decision.is_allowed(), decision.reason())
+    };
+    let to = |n: usize| Effect { recipient: Some(n.to_string()), amount: Some(1), ..Effect::new(EffectKind::Transfer) };
+    assert!(decide((0..900).map(to).collect()).0);
+    let (allowed, reason) = decide((0..1100).map(to).collect());
+    assert!(!allowed && reason.contains("too many"), "both questions together: {reason}");
+    assert!(decide(vec![to(1); 4000]).0, "what is the same is judged once");
+    assert!(!decide((0..899).map(to).chain([Effect { recipient: Some("evil".to_owned()), ..to(0) }]).collect()).0);
+}
+
+#[test]
+fn policy_that_looks_at_what_is_not_counted_yet_is_not_put_in_force() {
+    for counter in ["spent1h", "spent24h", "signatures1h"] {
+        let text = format!(r#"permit (principal, action == Action::"sign", resource) when {{ context.{counter} < 10 }};"#);
+        let mut daemon = Daemon::stopped(&text, &[]);
+        let refusal = daemon.try_to_start().unwrap_err();
+        assert!(refusal.contains("not counted"), "{refusal}");
+    }
 }
 
 #[test]
