@@ -16,6 +16,7 @@ mod reads;
 mod services;
 mod summary;
 mod sync;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,7 +47,7 @@ pub use self::sync::{SyncHealth, SyncState};
 /// A request from its frame to its reply.
 pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply {
     let (started, method) = (Instant::now(), rpc::find_method(frame.method()).map_or("unknown", |method| method.name));
-    let (recorded, request_id) = match services.read_frame(frame).await {
+    let (recorded, request_id) = match services.read_frame(&caller, frame).await {
         Ok(call) => {
             let request_id = call.bound_request().map(|request| request.id.clone());
             (services.carry_out(caller, call).await, request_id)
@@ -62,14 +63,14 @@ pub async fn run(services: Arc<Services>, caller: Caller, frame: Frame) -> Reply
 const LONG_PARAMS_BYTES: usize = 64 << 10;
 
 impl Services {
-    async fn read_frame(self: &Arc<Self>, frame: Frame) -> Result<Call, (Failure, Option<RequestId>)> {
+    async fn read_frame(self: &Arc<Self>, caller: &Caller, frame: Frame) -> Result<Call, (Failure, Option<RequestId>)> {
         fn read(frame: &Frame, networks: &Networks) -> Result<Call, (Failure, Option<RequestId>)> {
             rpc::read(frame, networks).map_err(|failure| (failure, rpc::request_id(frame)))
         }
         if frame.params().is_none_or(|params| params.len() <= LONG_PARAMS_BYTES) {
             return read(&frame, &self.networks);
         }
-        let _turn = self.decoding.acquire().await;
+        let _turn = self.decoding.take(caller.uid()).await;
         let services = Arc::clone(self);
         let reading = tokio::task::spawn_blocking(move || read(&frame, &services.networks));
         reading.await.unwrap_or_else(|error| Err((Failure::Internal(error.to_string()), None)))
@@ -112,9 +113,11 @@ impl Services {
         let outcome = match call.method().runs {
             Runs::Inline => self.read(&caller, call.request(), subject),
             Runs::ToItsEnd => {
-                // Never closed, so there is a turn for everyone.
-                let turn = Arc::clone(&self);
-                let _turn = turn.long_reads.acquire().await;
+                // Never closed, so there is a turn for everyone. What decodes takes another kind of turn: it is no short read.
+                let turns = Arc::clone(&self);
+                let decodes = matches!(call.request(), Request::PolicyExplain(_));
+                let _decoding = if decodes { turns.decoding.take(caller.uid()).await } else { None };
+                let _reading = if decodes { None } else { turns.long_reads.acquire().await.ok() };
                 tokio::task::spawn_blocking(move || self.read(&caller, call.request(), subject))
                     .await
                     .unwrap_or_else(|error| Err(Failure::Internal(error.to_string())))

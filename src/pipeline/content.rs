@@ -142,12 +142,24 @@ impl Services {
         self.told_instead(caller, request, &Subject::Wallet(Arc::clone(&hidden.wallet)))
     }
 
+    /// Whether no policy could let the caller sign this way, nor read: then nothing is decoded for it.
+    fn has_no_say(&self, caller: &Caller, action: Action) -> Option<Failure> {
+        let principal = Principal { uid: caller.uid(), groups: caller.groups() };
+        let policy = self.policy();
+        let has_say = policy.may_concern(principal, action) || policy.may_concern(principal, Action::Read);
+        (!has_say).then(|| denied(&self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get"))))
+    }
+
     /// Decodes, judges, has signed and assembles.
     pub(super) async fn sign_content(self: Arc<Self>, caller: Caller, call: Call) -> Recorded {
+        if let Some(denied) = self.has_no_say(&caller, call.method().action) {
+            let (judged, _) = self.judge(caller, &call, &Subject::Unknown(denied));
+            return self.store.record_denial(judged, None).await;
+        }
         let deciding = Arc::clone(&self);
         // Decoding and judging take up to a second; they must not keep a thread from those who wait for the socket.
         let turns = Arc::clone(&self);
-        let turn = turns.decoding.acquire().await;
+        let turn = turns.decoding.take(caller.uid()).await;
         let prepared = tokio::task::spawn_blocking(move || {
             let prepared = deciding.prepare(&caller, &call);
             (caller, call, prepared)
@@ -176,7 +188,7 @@ impl Services {
             method: call.method().name,
             request: call.bound_request().cloned(),
             on_behalf_of: call.on_behalf_of().cloned(),
-            facts: facts(&content, &summary),
+            facts: facts(&content, &summary, decision.is_allowed()),
             decision,
             caller,
         };
@@ -452,7 +464,7 @@ pub(super) fn wallets(payloads: &[ContentPayload]) -> Vec<&CachedWallet> {
     payloads.iter().filter(|payload| seen.insert(payload.wallet.wallet_id)).map(|payload| &*payload.wallet).collect()
 }
 
-fn facts(content: &Content, summary: &Summary) -> Facts {
+fn facts(content: &Content, summary: &Summary, allowed: bool) -> Facts {
     let wallet = match wallets(&content.payloads)[..] {
         [wallet] => Some(wallet),
         _ => None,
@@ -468,7 +480,7 @@ fn facts(content: &Content, summary: &Summary) -> Facts {
         asset: Some(content.network.asset().to_owned()),
         network: Some(content.network.network().to_owned()),
         digest,
-        summary: Some(summary.for_audit()),
+        summary: Some(summary.for_audit(allowed)),
         ..Facts::default()
     }
 }

@@ -20,12 +20,15 @@ use crate::transport::Readiness;
 use crate::wallets::change::DeletionRules;
 
 use super::sync::SyncState;
+use super::turns::Turns;
 
 /// Reads that take milliseconds or more and run at once.
 const LONG_READS: usize = 4;
 
 /// Contents that are decoded and judged at once. Most take less than a millisecond, a few a second.
 const DECODING: usize = 16;
+/// The same of one uid.
+const DECODING_OF_ONE: usize = 6;
 
 /// Everything a request may need. One for the life of the daemon.
 pub struct Services {
@@ -43,7 +46,7 @@ pub struct Services {
     /// Long reads that may run at once, so that they leave threads to what cannot wait, such as a reload.
     pub(super) long_reads: Semaphore,
     /// The same for contents that are decoded and judged.
-    pub(super) decoding: Semaphore,
+    pub(super) decoding: Turns,
     policy: RwLock<Arc<Policy>>,
     policy_problem: Mutex<Option<String>>,
     kms_health: Mutex<KmsHealth>,
@@ -128,7 +131,7 @@ impl Services {
             started_at: clock.now(),
             clock,
             long_reads: Semaphore::new(LONG_READS),
-            decoding: Semaphore::new(DECODING),
+            decoding: Turns::new(DECODING, DECODING_OF_ONE),
             policy: RwLock::new(Arc::new(policy)),
             policy_problem: Mutex::default(),
             kms_health: Mutex::new(KmsHealth::NotAsked),

@@ -1,6 +1,5 @@
 //! A decoded content in words: for policy_explain, for people who are asked whether to go on, and for the audit.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,12 +11,12 @@ use crate::outcome::{Answer, Failure, Outcome};
 use crate::policy::{Action, Spend};
 use crate::rpc::methods::Method;
 use crate::store::wallets::Wallet;
-use crate::wallets::content::Content;
+use crate::wallets::content::{Content, OwnRecipient};
 
-/// Effects that the audit lists; all are counted.
+/// Effects that the audit lists of what was not signed; all are counted. Whoever is denied must not fill the disk.
 const AUDITED_EFFECTS: usize = 100;
 /// Longest details that the audit keeps, in bytes of JSON.
-const AUDITED_DETAILS_BYTES: usize = 16 << 10;
+const AUDITED_DETAILS_BYTES: usize = 64 << 10;
 
 /// What a content does, in the words of the API.
 #[derive(Debug, Serialize)]
@@ -91,34 +90,52 @@ impl Summary {
         }
     }
 
-    /// Bounded: a record is kept for good.
-    pub fn for_audit(&self) -> Arc<Value> {
+    /// What the audit keeps for good: of what the policy allows every effect, of what it denies the first ones.
+    pub fn for_audit(&self, allowed: bool) -> Arc<Value> {
+        let most = if allowed { usize::MAX } else { AUDITED_EFFECTS };
         let details = if self.details.to_string().len() > AUDITED_DETAILS_BYTES { Value::Null } else { self.details.clone() };
         Arc::new(json!({
-            "wallets": self.wallets.get(..AUDITED_EFFECTS).unwrap_or(&self.wallets),
-            "effects": self.effects.get(..AUDITED_EFFECTS).unwrap_or(&self.effects),
+            "actions": self.actions,
+            "wallets": self.wallets.get(..most).unwrap_or(&self.wallets),
+            "effects": self.effects.get(..most).unwrap_or(&self.effects),
             "effectsInAll": self.effects.len(),
             "totalOut": self.total_out,
             "fee": self.fee,
+            "feeRate": self.fee_rate,
             "unknownAmount": self.unknown_amount,
             "unknownParts": self.unknown_parts,
-            "replaces": self.replaces.is_some(),
+            "replaces": if allowed { self.replaces.clone() } else { self.replaces.as_ref().map(|_| Value::Bool(true)) },
+            "warnings": self.warnings.get(..AUDITED_EFFECTS).unwrap_or(&self.warnings),
             "details": details,
         }))
     }
 }
 
-/// Takes out whatever tells which addresses are those of wallets here.
-fn leave_wallets_out(summary: &mut Map<String, Value>) {
+/// Takes out what names the wallets that sign.
+fn leave_signers_out(summary: &mut Map<String, Value>) {
     for name in ["wallets", "details"] {
         summary.remove(name);
     }
-    let left_out = "Details and warnings are left out: they name wallets that you may not read.";
-    summary.insert("warnings".to_owned(), json!([left_out]));
+}
+
+/// Shows these recipients as the strangers that a caller must take them for who may not read their wallets.
+fn hide_recipients(summary: &mut Map<String, Value>, hidden: &[&OwnRecipient]) {
     for effect in summary.get_mut("effects").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Value::Object(effect) = effect {
-            effect.remove("toOwnWallet");
+        let recipient = effect.get("recipient").and_then(Value::as_str);
+        if hidden.iter().any(|known| recipient == Some(&known.address))
+            && let Value::Object(members) = effect
+        {
+            members.insert("toOwnWallet".to_owned(), false.into());
         }
+    }
+    if let Some(Value::Array(warnings)) = summary.get_mut("warnings") {
+        let names: Vec<_> = hidden.iter().flat_map(|known| [known.address.clone(), known.wallet.wallet_id.to_string()]).collect();
+        let tells = |warning: &Value| {
+            let text = warning.as_str().unwrap_or_default();
+            // Of a stranger's address other warnings may speak, and none of them tells a wallet's state.
+            text.contains("wallet") && names.iter().any(|name| text.contains(name.as_str()))
+        };
+        warnings.retain(|warning| !tells(warning));
     }
 }
 
@@ -127,9 +144,8 @@ impl Considered {
     /// refused. Of wallets that the caller may not read it is not told that they are ours.
     pub fn explain(self, over_max_fee: Option<Failure>, may_read: impl Fn(&Wallet) -> bool) -> Outcome {
         let Self { content, decision, summary, refused_replacement, .. } = self;
-        let named = content.payloads.iter().map(|payload| &payload.wallet).chain(&content.recipients);
-        let mut seen = HashSet::new();
-        let hides = named.into_iter().any(|wallet| seen.insert(wallet.wallet_id) && !may_read(wallet));
+        let hides_signers = content.payloads.iter().any(|payload| !may_read(&payload.wallet));
+        let hidden: Vec<_> = content.recipients.iter().filter(|known| !may_read(&known.wallet)).collect();
         let decisive = refused_replacement.as_ref().unwrap_or(&decision);
         let allowed = decisive.is_allowed() && over_max_fee.is_none();
         let reason = match &over_max_fee {
@@ -140,8 +156,13 @@ impl Considered {
         if let Value::Object(members) = &mut summary {
             members.insert("action".to_owned(), decisive.action().as_str().into());
             members.insert("reason".to_owned(), reason.into());
-            if hides {
-                leave_wallets_out(members);
+            if hides_signers {
+                leave_signers_out(members);
+            }
+            hide_recipients(members, &hidden);
+            // Whoever may not replace it need not know what others pay.
+            if refused_replacement.is_some() {
+                members.remove("replaces");
             }
         }
         Answer::of(&json!({

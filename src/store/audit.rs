@@ -7,6 +7,9 @@ use super::{Store, StoreError};
 use crate::audit::hash_chain::{Checker, Head, Verdict};
 use crate::audit::record::Record;
 
+/// Most bytes of records in one page: a payment to thousands has a record of hundreds of kilobytes.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+
 /// A stored record: its JSON and its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
@@ -88,16 +91,33 @@ pub(super) fn open_intents(
 }
 
 impl Store {
-    /// Records after `after`, or the last ones without it; at most `limit`, oldest first.
+    /// Records after `after`, or the last ones without it; at most `limit`, oldest first, and at most [`MAX_PAGE_BYTES`] of them but
+    /// one at least.
     pub fn audit_page(&self, after: Option<u64>, limit: u32) -> Result<AuditPage, StoreError> {
         self.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
             let head = head(&snapshot)?;
+            let latest = after.is_none();
             let after = after.unwrap_or_else(|| head.sequence.saturating_sub(u64::from(limit)));
-            let rows = snapshot
-                .prepare_cached("SELECT sequence, record, hash FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")?
-                .query_map((after, limit), |row| Ok(AuditRow { sequence: row.get(0)?, record: row.get(1)?, hash: row.get(2)? }))?
-                .collect::<Result<_, _>>()?;
+            let order = if latest { "DESC" } else { "ASC" };
+            let mut statement = snapshot.prepare_cached(&format!(
+                "SELECT sequence, record, hash FROM audit WHERE sequence > ?1 ORDER BY sequence {order} LIMIT ?2"
+            ))?;
+            let found = statement.query_map((after, limit), |row| {
+                Ok(AuditRow { sequence: row.get(0)?, record: row.get(1)?, hash: row.get(2)? })
+            })?;
+            let (mut rows, mut bytes): (Vec<AuditRow>, usize) = (Vec::new(), 0);
+            for row in found {
+                let row = row?;
+                bytes = bytes.saturating_add(row.record.len());
+                if bytes > MAX_PAGE_BYTES && !rows.is_empty() {
+                    break;
+                }
+                rows.push(row);
+            }
+            if latest {
+                rows.reverse();
+            }
             Ok(AuditPage { rows, head })
         })
     }

@@ -23,7 +23,7 @@ pub struct Content {
     /// The chain that it is for.
     pub network: Network,
     /// Other wallets of ours that get something.
-    pub recipients: Vec<Arc<CachedWallet>>,
+    pub recipients: Vec<OwnRecipient>,
     /// What the policy must permit beside the method's own action: `signPartial`, `delegate`.
     pub more_actions: Vec<Action>,
     /// One for each signature, at least one.
@@ -32,6 +32,14 @@ pub struct Content {
     pub spends: Option<Spends>,
     /// Makes the answer of the proven signatures, which come in the order of `payloads`.
     pub assemble: Assemble,
+}
+
+/// A wallet of ours that gets something, at one of its addresses.
+#[derive(Debug, Clone)]
+pub struct OwnRecipient {
+    /// As in the effects.
+    pub address: String,
+    pub wallet: Arc<CachedWallet>,
 }
 
 /// What a content spends once, and what tells it from every other one.
@@ -78,21 +86,21 @@ impl Lookup<'_> {
 
     /// Marks what goes to a wallet of ours that signs, and tells of one that does not: what it gets may be out of reach. Gives
     /// all of these wallets.
-    pub fn find_own_wallets(&self, network: &Network, decoded: &mut Decoded) -> Result<Vec<Arc<CachedWallet>>, Failure> {
-        let mut found: Vec<Arc<CachedWallet>> = Vec::new();
+    pub fn find_own_wallets(&self, network: &Network, decoded: &mut Decoded) -> Result<Vec<OwnRecipient>, Failure> {
+        let mut found: Vec<OwnRecipient> = Vec::new();
         for effect in &mut decoded.effects {
             let Some(recipient) = &effect.recipient else { continue };
             let Ok((address, _)) = chains::parse_address(network, recipient) else { continue };
             let Some(wallet) = self.owner(network, &address)? else { continue };
             effect.to_own_wallet = wallet.status.can_sign();
-            if found.iter().any(|known| known.wallet_id == wallet.wallet_id) {
+            if found.iter().any(|known| known.address == *recipient) {
                 continue;
             }
             if !effect.to_own_wallet {
                 let status = wallet.status;
                 decoded.warnings.push(format!("{recipient} is the address of a wallet here that is {status} and can't sign."));
             }
-            found.push(Arc::new(CachedWallet::new(wallet)));
+            found.push(OwnRecipient { address: recipient.clone(), wallet: Arc::new(CachedWallet::new(wallet)) });
         }
         Ok(found)
     }

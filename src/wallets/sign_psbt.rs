@@ -9,7 +9,7 @@ use bitcoin::sighash::EcdsaSighashType;
 use bitcoin::{Script, ScriptBuf};
 use serde::Serialize;
 
-use super::content::{Assemble, Content, ContentPayload, Lookup, Spends};
+use super::content::{Assemble, Content, ContentPayload, Lookup, OwnRecipient, Spends};
 use super::public_key;
 use crate::chains::decoded::Rule;
 use crate::chains::networks::Network;
@@ -83,11 +83,15 @@ impl Owners<'_> {
         }
     }
 
-    /// Whoever was found and does not pay, each once.
-    fn others(&self, paying: &HashSet<WalletId>) -> Vec<Arc<CachedWallet>> {
-        let mut told = HashSet::new();
-        let others = self.known.values().flatten().filter(|wallet| !paying.contains(&wallet.wallet_id));
-        others.filter(|wallet| told.insert(wallet.wallet_id)).cloned().collect()
+    /// Whoever was found and does not pay.
+    fn others(&self, paying: &HashSet<WalletId>) -> Vec<OwnRecipient> {
+        let found = self.known.iter().filter_map(|(script, wallet)| Some((script, wallet.as_ref()?)));
+        let others = found.filter(|(_, wallet)| !paying.contains(&wallet.wallet_id));
+        let named = others.filter_map(|(script, wallet)| {
+            let address = address_of_script(self.network, script.as_bytes())?.to_string();
+            Some(OwnRecipient { address, wallet: Arc::clone(wallet) })
+        });
+        named.collect()
     }
 
     fn of_output(&mut self, script: &Script, paying: &HashSet<WalletId>) -> Result<OutputOwner, Failure> {

@@ -1,6 +1,7 @@
 //! Who may call what, over the real socket with real uids, under the packaged policy; and what callers must not learn.
 
 use kmsignd::emulator::Operation;
+use kmsignd::policy::dev_policy;
 use kmsignd::rpc::methods::METHODS;
 use serde_json::{Value, json};
 
@@ -201,6 +202,37 @@ fn call_about_an_unreadable_wallet_hears_what_it_hears_of_an_unknown_one() {
     assert_hidden(&mut alice, &hidden, "NOT_FOUND");
     let denials = daemon.audited("denial");
     assert!(denials.iter().any(|record| record["walletId"] == hidden["walletId"]), "the audit knows what it was about");
+}
+
+#[test]
+fn explanation_shows_an_unreadable_recipient_as_a_stranger() {
+    if !can_be_others("explanation_shows_an_unreadable_recipient_as_a_stranger") {
+        return;
+    }
+    let root = dev_policy(0);
+    let (daemon, readable, hidden) = daemon_with_one_readable_wallet(&root);
+    let mut alice = daemon.connect_as(ALICE, &[]);
+    let mut explain = |to: &Value, typed: bool| {
+        let (mut transaction, mut permit) = (evm_payment(&readable["address"]), permit(&readable["address"]));
+        transaction["to"] = to.clone();
+        permit["message"]["to"] = to.clone();
+        let question = if typed {
+            json!({ "method": "eth_signTypedData_v4", "params": { "address": readable["address"], "typedData": permit } })
+        } else {
+            json!({ "method": "eth_signTransaction", "params": { "transaction": transaction } })
+        };
+        let explained = alice.ok("policy_explain", question).to_string();
+        explained.replace(to.as_str().unwrap(), "RECIPIENT").replace(&to.as_str().unwrap().to_lowercase(), "RECIPIENT")
+    };
+    let stranger = json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
+    for status in ["CREATED", "DISABLED"] {
+        for typed in [false, true] {
+            assert_eq!(explain(&hidden["address"], typed), explain(&stranger, typed), "{status}");
+        }
+        if status == "CREATED" {
+            daemon.ok("wallet_disable", json!({ "walletId": hidden["walletId"], "reason": "a test" }));
+        }
+    }
 }
 
 #[test]

@@ -226,6 +226,11 @@ fn payment_to_thousands_is_judged_recipient_by_recipient_and_can_be_replaced() {
     daemon.ok(SIGN_PSBT, paying(2_000_000));
     daemon.ok(SIGN_PSBT, paying(1_900_000));
     daemon.fails("DENIED", SIGN_PSBT, paying(5_500_000));
+    let effects = |kind: &str| {
+        let record = daemon.audited(kind).into_iter().rfind(|record| record["method"] == SIGN_PSBT).unwrap();
+        (record["summary"]["effects"].as_array().unwrap().len(), record["summary"]["effectsInAll"].as_u64().unwrap())
+    };
+    assert_eq!((effects("intent"), effects("denial")), ((3001, 3001), (100, 3001)), "what was signed is recorded whole");
     daemon.assert_audit_is_whole();
 }
 
