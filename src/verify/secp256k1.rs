@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use bitcoin::secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
-use bitcoin::secp256k1::{Message, Secp256k1, VerifyOnly};
+use bitcoin::secp256k1::{Message, PublicKey as PublicPoint, Secp256k1, VerifyOnly};
 
 use super::SignatureError;
 use crate::keys::{Digest32, KeySpec, PublicKey};
@@ -39,6 +39,8 @@ impl EcdsaSignature {
 
 /// Reads `der` strictly and proves that `key` signed `digest`. Nothing is hashed here.
 pub fn check(key: &PublicKey, digest: &Digest32, der: &[u8]) -> Result<EcdsaSignature, SignatureError> {
+    // A key of the other kind is said to be one, whatever the bytes are.
+    point(key)?;
     let (r, s) = parse_der(der)?;
     check_scalars(key, digest, r, s)
 }
@@ -52,8 +54,12 @@ pub fn check_compact(key: &PublicKey, digest: &Digest32, r_s: &[u8; 64]) -> Resu
     check_scalars(key, digest, r, s)
 }
 
+fn point(key: &PublicKey) -> Result<&PublicPoint, SignatureError> {
+    key.secp256k1().ok_or_else(|| SignatureError::KeySpec { key: key.spec(), payload: KeySpec::EccSecgP256k1 })
+}
+
 fn check_scalars(key: &PublicKey, digest: &Digest32, r: [u8; 32], s: [u8; 32]) -> Result<EcdsaSignature, SignatureError> {
-    let expected = key.secp256k1().ok_or_else(|| SignatureError::KeySpec { key: key.spec(), payload: KeySpec::EccSecgP256k1 })?;
+    let expected = point(key)?;
     if r == [0; 32] || s == [0; 32] {
         return Err(SignatureError::Scalar);
     }

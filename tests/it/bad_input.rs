@@ -63,7 +63,7 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::MessageBytes => vec![json!("0x0"), json!("hello"), json!(" 00"), json!(format!("0x{}", "00".repeat(65_537)))],
         ParamType::MessageText => vec![long(65_537)],
         ParamType::NoPassword => vec![json!("secret"), json!(" ")],
-        ParamType::TypedData => vec![json!(""), json!("x"), json!("[]"), json!("{}"), json!(7), json!(true)],
+        ParamType::TypedData => vec![json!(""), json!("x"), json!("[]"), json!(7), json!(true)],
         ParamType::Quantity => {
             vec![json!(""), json!("7"), json!("0x"), json!("0xg"), json!(-1), json!(1.5), json!("0x10000000000000000")]
         }
