@@ -253,7 +253,7 @@ fn safe_transaction_that_calls_or_hands_over_is_unknown() {
 
 #[test]
 fn safe_transaction_that_calls_a_token_is_read() {
-    let word = |address: &str| format!("{}{}", "00".repeat(12), &address[2..]);
+    let word = |address: &str| format!("{}{}", "00".repeat(12), address.strip_prefix("0x").unwrap());
     let transfer = format!("0xa9059cbb{}{:064x}", word(WALLET), 1_500_000);
     assert_eq!(effects(&safe_tx(TOKEN, "0", &transfer, 0)), all_known(&[format!("token {WALLET} {TOKEN} {SAFE} 0xa9059cbb 2")]));
     let other = format!("token {WALLET} {UNKNOWN_TOKEN} {SAFE} 0xa9059cbb unknown");
