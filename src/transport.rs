@@ -10,6 +10,7 @@
 //! | framing | where a JSON value ends in a stream, without parsing it |
 //! | envelope | bytes of one message, proven strict JSON within the limits, as JSON-RPC requests |
 //! | dispatch | a request to its method, its slot and its task; every request with an id gets an answer |
+//! | replay | a stream's bytes as its requests, with nobody to answer |
 //!
 //! It decides nothing about what a request may do. It never drops a call that has begun, and never a request unanswered: what
 //! goes over a limit, or comes while the daemon stops, is told so.
@@ -31,8 +32,10 @@ mod envelope;
 mod framing;
 mod http;
 mod patient;
+mod replay;
 mod socket;
 
+pub use replay::read_stream;
 pub use socket::{BindError, Listener, SocketConfig};
 
 /// One request as it came in: its method's name is known, and its parameters are proven to be complete, strict JSON (an object
