@@ -147,6 +147,7 @@ pub fn parse(base64: &str) -> Result<PsbtRequest, DecodeError> {
         Some(transaction) => transaction,
         None => unsigned::put_together(&global, &inputs, &outputs)?,
     };
+    unsigned::check_size(&unsigned)?;
     let mut spent = HashSet::new();
     let mut utxos = Vec::with_capacity(inputs.len());
     for (index, (tx_in, map)) in unsigned.input.iter().zip(&inputs).enumerate() {

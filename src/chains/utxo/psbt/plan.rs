@@ -55,25 +55,29 @@ pub fn plan(request: &PsbtRequest, coins: Vec<Coin>, keys: &[PublicKey]) -> Resu
     if coins.len() != keys.len() || coins.len() != request.inputs.len() {
         return Err(Place::Global.invalid("needs a key for each input"));
     }
+    for (index, (coin, key)) in coins.iter().zip(keys).enumerate() {
+        if coin.script_pubkey != script_of(coin.kind, key) {
+            return Err(Place::Input(index).refused(Rule::ForeignInput, "has a script that is not of its wallet's key"));
+        }
+    }
     let unsigned = request.unsigned.clone();
+    // Before any digest: hashing takes the square of what many p2pkh inputs weigh.
+    let unlocked = coins.iter().zip(keys).map(|(coin, key)| unlocking(coin.kind, key, vec![0; LONGEST_SIGNATURE]));
+    let longest = signed(&unsigned, unlocked);
+    let weight = longest.weight();
+    if weight > MAX_WEIGHT {
+        let reason = format!("has a transaction of weight {weight} when signed; nodes relay at most {MAX_WEIGHT}");
+        return Err(DecodeError::invalid("psbt", reason));
+    }
     let mut cache = SighashCache::new(&unsigned);
     let mut inputs = Vec::with_capacity(coins.len());
     for (index, ((coin, key), map)) in coins.into_iter().zip(keys).zip(&request.inputs).enumerate() {
         let place = Place::Input(index);
-        if coin.script_pubkey != script_of(coin.kind, key) {
-            return Err(place.refused(Rule::ForeignInput, "has a script that is not of its wallet's key"));
-        }
         let digest = digest(&mut cache, index, &coin, key)
             .ok_or_else(|| place.refused(Rule::Sighash, "has no digest for its sighash type"))?;
         let planned = PlannedInput { coin, digest, key: *key };
         planned.check_signatures(place, map)?;
         inputs.push(planned);
-    }
-    let longest = signed(&unsigned, inputs.iter().map(|input| (input, vec![0; LONGEST_SIGNATURE])));
-    let weight = longest.weight();
-    if weight > MAX_WEIGHT {
-        let reason = format!("has a transaction of weight {weight} when signed; nodes relay at most {MAX_WEIGHT}");
-        return Err(DecodeError::invalid("psbt", reason));
     }
     let is_fixed = inputs.iter().all(|input| input.coin.kind != InputKind::P2pkh);
     let txid = is_fixed.then(|| longest.compute_txid());
@@ -119,7 +123,7 @@ impl Plan {
 
     /// The transaction with these signatures, sighash type included, in the order of the inputs.
     pub(super) fn signed(&self, signatures: impl IntoIterator<Item = Vec<u8>>) -> Transaction {
-        signed(&self.unsigned, self.inputs.iter().zip(signatures))
+        signed(&self.unsigned, self.inputs.iter().zip(signatures).map(|(input, signature)| input.unlocking(signature)))
     }
 
     /// Whether every signature of a signed transaction, as it will be sent, verifies. Nothing of it is taken from what made it but the
@@ -153,24 +157,8 @@ impl PlannedInput {
         (self.coin.kind == InputKind::P2shP2wpkh).then(|| p2wpkh(&self.key))
     }
 
-    /// The scriptSig and the witness by which the coin is spent.
     fn unlocking(&self, signature: Vec<u8>) -> (ScriptBuf, Witness) {
-        let key = self.key.serialize();
-        match self.coin.kind {
-            InputKind::P2pkh => {
-                let mut script_sig = ScriptBuf::new();
-                // A signature is far from the 4 GiB that can't be pushed.
-                script_sig.push_slice(PushBytesBuf::try_from(signature).unwrap_or_default());
-                script_sig.push_slice(key);
-                (script_sig, Witness::new())
-            }
-            InputKind::P2wpkh => (ScriptBuf::new(), Witness::from_slice(&[&signature[..], &key[..]])),
-            InputKind::P2shP2wpkh => {
-                let mut script_sig = ScriptBuf::new();
-                script_sig.push_slice(PushBytesBuf::try_from(p2wpkh(&self.key).into_bytes()).unwrap_or_default());
-                (script_sig, Witness::from_slice(&[&signature[..], &key[..]]))
-            }
-        }
+        unlocking(self.coin.kind, &self.key, signature)
     }
 
     /// Signatures that are there already may only be this key's own, which are made again.
@@ -197,10 +185,30 @@ impl PlannedInput {
     }
 }
 
-fn signed<'a>(unsigned: &Transaction, signatures: impl Iterator<Item = (&'a PlannedInput, Vec<u8>)>) -> Transaction {
+/// The scriptSig and the witness by which a coin is spent.
+fn unlocking(kind: InputKind, key: &PublicKey, signature: Vec<u8>) -> (ScriptBuf, Witness) {
+    let serialized = key.serialize();
+    match kind {
+        InputKind::P2pkh => {
+            let mut script_sig = ScriptBuf::new();
+            // A signature is far from the 4 GiB that can't be pushed.
+            script_sig.push_slice(PushBytesBuf::try_from(signature).unwrap_or_default());
+            script_sig.push_slice(serialized);
+            (script_sig, Witness::new())
+        }
+        InputKind::P2wpkh => (ScriptBuf::new(), Witness::from_slice(&[&signature[..], &serialized[..]])),
+        InputKind::P2shP2wpkh => {
+            let mut script_sig = ScriptBuf::new();
+            script_sig.push_slice(PushBytesBuf::try_from(p2wpkh(key).into_bytes()).unwrap_or_default());
+            (script_sig, Witness::from_slice(&[&signature[..], &serialized[..]]))
+        }
+    }
+}
+
+fn signed(unsigned: &Transaction, unlocked: impl Iterator<Item = (ScriptBuf, Witness)>) -> Transaction {
     let mut transaction = unsigned.clone();
-    for (tx_in, (input, signature)) in transaction.input.iter_mut().zip(signatures) {
-        (tx_in.script_sig, tx_in.witness) = input.unlocking(signature);
+    for (tx_in, (script_sig, witness)) in transaction.input.iter_mut().zip(unlocked) {
+        (tx_in.script_sig, tx_in.witness) = (script_sig, witness);
     }
     transaction
 }

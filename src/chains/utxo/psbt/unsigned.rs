@@ -4,10 +4,11 @@ use bitcoin::absolute::LockTime;
 use bitcoin::consensus::Decodable;
 use bitcoin::hashes::Hash;
 use bitcoin::transaction::Version as TransactionVersion;
-use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
+use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Weight, Witness};
 
 use super::container::{Map, compact_size, get, number};
 use super::fields::{global, input, output};
+use super::plan::MAX_WEIGHT;
 use super::{Place, Version};
 use crate::chains::decoded::DecodeError;
 
@@ -47,6 +48,17 @@ fn read(bytes: &mut &[u8]) -> Result<Transaction, bitcoin::consensus::encode::Er
         output: Decodable::consensus_decode(bytes)?,
         lock_time: Decodable::consensus_decode(bytes)?,
     })
+}
+
+/// Refuses what is too heavy even without signatures. Every p2pkh input hashes all of it again, so this bounds the work that comes
+/// before anything is known of who asks.
+pub fn check_size(transaction: &Transaction) -> Result<(), DecodeError> {
+    let weight = u64::try_from(transaction.base_size()).ok().and_then(Weight::from_vb).unwrap_or(Weight::MAX);
+    if weight > MAX_WEIGHT {
+        let reason = format!("has a transaction of weight {weight} before it is signed; nodes relay at most {MAX_WEIGHT}");
+        return Err(DecodeError::invalid("psbt", reason));
+    }
+    Ok(())
 }
 
 /// How many inputs and outputs version 2 says it has.

@@ -30,6 +30,12 @@ fn invalid(draft: &Draft, words: &str, change: impl FnOnce(&mut Maps)) {
     }
 }
 
+/// A well-formed one, with SIGHASH_ALL.
+fn signature_of_nothing() -> Vec<u8> {
+    let signature = Secp256k1::new().sign_ecdsa(&Message::from_digest([7; 32]), &secret(1));
+    bitcoin::ecdsa::Signature::sighash_all(signature).to_vec()
+}
+
 fn set(map: &mut Map, key_type: u8, value: impl Into<Vec<u8>>) {
     map.insert(vec![key_type], value.into());
 }
@@ -323,7 +329,21 @@ fn what_is_too_much_is_invalid() {
         (0..700).map(|_| spent(InputKind::P2pkh, 1, 1000)).collect(),
         vec![(script(InputKind::P2wpkh, 9), 1000)],
     );
-    invalid(&heavy, "nodes relay at most 400000", |_| {});
+    invalid(&heavy, "when signed; nodes relay at most 400000", |_| {});
+    // Found before any digest is made, of which this signature would be wrong.
+    invalid(&heavy, "when signed; nodes relay at most 400000", |maps| {
+        maps.inputs[0].insert([&[input::PARTIAL_SIG][..], &key(1).serialize()].concat(), signature_of_nothing());
+    });
+    // And before any wallet is looked for, where it can be.
+    for version in [Version::V0, Version::V2] {
+        let carrying = |bytes: usize| {
+            let outputs = (0..11).map(|_| (ScriptBuf::from_bytes([&[0x6a][..], &vec![0; bytes]].concat()), 0)).collect();
+            parse(&Draft::new(version, vec![spent(InputKind::P2pkh, 1, 1000)], outputs).maps().base64())
+        };
+        let error = carrying(9_090).unwrap_err().to_string();
+        assert!(error.contains("before it is signed; nodes relay at most 400000"), "{error}");
+        assert!(carrying(9_060).is_ok());
+    }
     let long = "A".repeat(MAX_BASE64_BYTES + 4);
     assert!(parse(&long).unwrap_err().to_string().contains("must have at most 4194304 characters"));
     invalid(&draft, "has more fields than", |maps| {
