@@ -6,6 +6,7 @@ pub mod effects;
 pub mod evm;
 pub mod fee_limits;
 pub mod networks;
+pub mod text;
 pub mod tokens;
 pub mod utxo;
 

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::chains::decoded::Decoded;
 use crate::chains::effects::{Effect, EffectKind};
+use crate::chains::text::is_shown_as_it_is;
 use crate::keys::Digest32;
 
 /// What is shown of a message, in characters of its text or in bytes.
@@ -50,14 +51,7 @@ pub fn decode(message: &[u8]) -> Decoded {
 
 /// The message as text, if it is shown as what it is.
 fn readable(message: &[u8]) -> Option<&str> {
-    let text = str::from_utf8(message).ok()?;
-    let is_shown = |letter: char| matches!(letter, '\n' | '\r' | '\t') || !letter.is_control() && !turns_text_around(letter);
-    text.chars().all(is_shown).then_some(text)
-}
-
-/// The characters by which Unicode changes the direction of what follows: they show a text in another order than it has.
-const fn turns_text_around(letter: char) -> bool {
-    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    str::from_utf8(message).ok().filter(|text| is_shown_as_it_is(text))
 }
 
 /// 64 hex digits.

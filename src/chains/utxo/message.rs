@@ -34,6 +34,7 @@ use serde_json::json;
 use crate::chains::decoded::Decoded;
 use crate::chains::effects::{Effect, EffectKind};
 use crate::chains::networks::Network;
+use crate::chains::text::is_shown_as_it_is;
 use crate::chains::{Address, AddressType};
 use crate::keys::{Digest32, PublicKey, SignatureBytes};
 
@@ -195,14 +196,23 @@ impl SignableMessage {
         self.digest
     }
 
-    /// What the signature does, for policies and people.
+    /// What the signature does, for policies and people. A text that is not shown as what it is has its bytes shown instead, and is
+    /// unknown, as one of personal_sign is.
     pub fn decoded(&self, text: &str, address: &Address) -> Decoded {
         let all = text.chars().count();
         let shown: String = text.chars().take(MAX_SHOWN_CHARACTERS).collect();
-        let details = json!({
-            "text": shown, "characters": all, "format": self.format, "address": address.as_str(),
-        });
-        let mut decoded = Decoded::new(vec![Effect::new(EffectKind::Message)], details);
+        let unknown = !is_shown_as_it_is(text);
+        let (format, address) = (self.format, address.as_str());
+        let details = if unknown {
+            json!({ "hex": hex::encode(shown), "characters": all, "format": format, "address": address })
+        } else {
+            json!({ "text": shown, "characters": all, "format": format, "address": address })
+        };
+        let effect = Effect { unknown_amount: unknown, ..Effect::new(EffectKind::Message) };
+        let mut decoded = Decoded { unknown_parts: unknown, ..Decoded::new(vec![effect], details) };
+        if unknown {
+            decoded.warnings.push("The message has characters by which it reads as something else than it is.".to_owned());
+        }
         if all > MAX_SHOWN_CHARACTERS {
             let warning = format!("Only the first {MAX_SHOWN_CHARACTERS} of the text's {all} characters are shown.");
             decoded.warnings.push(warning);

@@ -233,4 +233,14 @@ fn decoded_message_is_one_effect_with_a_bounded_text() {
     assert_eq!(long.details["text"].as_str().unwrap().chars().count(), MAX_SHOWN_CHARACTERS);
     assert_eq!(long.warnings, ["Only the first 1024 of the text's 1025 characters are shown."]);
     assert!(decoded(&"x".repeat(MAX_SHOWN_CHARACTERS)).warnings.is_empty());
+
+    // What personal_sign does not know, this does not.
+    for (text, hex) in [("a\u{202e}b", "61e280ae62"), ("\u{1b}[2J", "1b5b324a"), ("\0", "00")] {
+        let unknown = decoded(text);
+        assert!(crate::chains::evm::message::decode(text.as_bytes()).unknown_parts);
+        assert!(unknown.unknown_parts && unknown.effects[0].unknown_amount && unknown.warnings.len() == 1, "{text:?}");
+        assert_eq!((unknown.details["hex"].as_str(), unknown.details.get("text")), (Some(hex), None));
+    }
+    let lines = decoded("pay\r\n\t5");
+    assert!(!lines.unknown_parts && !lines.effects[0].unknown_amount && lines.warnings.is_empty());
 }
