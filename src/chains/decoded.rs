@@ -10,7 +10,7 @@ use super::effects::Effect;
 /// allows: what could not be read is `unknown_parts`, never left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
-    /// Change that returns to the wallets which pay is no effect. The fee is one, of kind `fee`, where a fee is paid.
+    /// Change, what returns to a wallet of what it pays itself, is no effect. The fee is one, of kind `fee`, where a fee is paid.
     pub effects: Vec<Effect>,
     /// What leaves for others, fee excluded, in the chain's own coin: minor units, gwei rounded up for EVM.
     pub total_out: u64,

@@ -17,6 +17,8 @@ pub struct Coin {
     pub outpoint: OutPoint,
     /// Minor units, more than 0.
     pub amount: u64,
+    /// The transaction that made it says so; else the PSBT only claims it, and a segwit signature is worthless if it lies.
+    pub amount_is_proven: bool,
     pub script_pubkey: ScriptBuf,
     pub kind: InputKind,
     pub sighash: EcdsaSighashType,
@@ -163,7 +165,9 @@ impl Rules<'_> {
             // What BIP-322 spends to sign a message: it would pass by the rules for messages.
             return Err(place.refused(Rule::Amount, "spends a coin worth nothing; a message is signed with utxo_signMessage"));
         }
-        Ok(Coin { outpoint, amount, script_pubkey: output.script_pubkey.clone(), kind, sighash: sighash(place, map)? })
+        let amount_is_proven = utxo.proven.is_some();
+        let script_pubkey = output.script_pubkey.clone();
+        Ok(Coin { outpoint, amount, amount_is_proven, script_pubkey, kind, sighash: sighash(place, map)? })
     }
 
     /// The output that is spent, out of the transaction that made it.

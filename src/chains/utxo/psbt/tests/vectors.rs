@@ -197,6 +197,7 @@ fn bip143_digests_are_signed_and_give_its_transaction() {
         let coin = Coin {
             outpoint: unsigned.input[index].previous_output,
             amount: case["amount"].as_u64().unwrap(),
+            amount_is_proven: true,
             script_pubkey: ScriptBuf::from_bytes(bytes(&case["scriptPubKey"])),
             kind,
             sighash: EcdsaSighashType::All,
