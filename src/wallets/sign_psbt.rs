@@ -21,6 +21,7 @@ use crate::keys::{Digest32, SignatureBytes, SigningPayload};
 use crate::outcome::{Answer, Failure};
 use crate::policy::Action;
 use crate::store::CachedWallet;
+use crate::store::wallets::Wallet;
 
 /// What a caller hears of an input that belongs to no wallet here, or to one that it may not know of: the same words for both.
 pub fn foreign_input(input: u32) -> Failure {
@@ -60,6 +61,38 @@ pub fn psbt(lookup: &Lookup<'_>, network: &Network, request: &PsbtRequest, final
         spends: Some(spends(network, &plan)),
         assemble: assemble(request.clone(), plan, wallets.iter().map(|wallet| wallet.wallet_id).collect(), finalize),
     })
+}
+
+/// What a caller who may not read every wallet is to hear of a PSBT that is refused: the number of the first input that belongs to
+/// no wallet here or to one that `may_read` hides, so that [`foreign_input`] of it says the same for both. `None` if no input is of
+/// a hidden wallet, or if the coins can't be read: then what is wrong has nothing to do with wallets, and may be told as it is.
+///
+/// # Errors
+/// [`Failure::StoreUnavailable`] and [`Failure::Internal`], if wallets can't be looked up.
+pub fn first_foreign(
+    lookup: &Lookup<'_>,
+    network: &Network,
+    request: &PsbtRequest,
+    may_read: &dyn Fn(&Wallet) -> bool,
+) -> Result<Option<u32>, Failure> {
+    let Ok(coins) = psbt::coins(request, network, lookup.allow_witness_utxo_only) else { return Ok(None) };
+    let mut owners = Owners { lookup, network, known: HashMap::new() };
+    let mut readable: HashMap<WalletId, bool> = HashMap::new();
+    let (mut first, mut hides) = (None, false);
+    for (index, coin) in coins.iter().enumerate() {
+        let is_readable = match owners.of(&coin.script_pubkey)? {
+            Some(wallet) => {
+                let is_readable = *readable.entry(wallet.wallet_id).or_insert_with(|| may_read(&wallet));
+                hides |= !is_readable;
+                is_readable
+            }
+            None => false,
+        };
+        if !is_readable {
+            first = first.or(Some(slot(index)));
+        }
+    }
+    Ok(first.filter(|_| hides))
 }
 
 /// Who owns a script, looked up once.

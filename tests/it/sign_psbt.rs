@@ -1,6 +1,8 @@
 //! utxo_signPsbt through the socket: what is signed, Bitcoin Core's own verifier takes; what must not be, is refused and leaves no trace
 //! in KMS.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bitcoin::absolute::LockTime;
@@ -9,8 +11,15 @@ use bitcoin::psbt::PsbtSighashType;
 use bitcoin::sighash::EcdsaSighashType;
 use bitcoin::transaction::Version;
 use bitcoin::{Amount, OutPoint, Psbt, PublicKey, ScriptBuf, Transaction, TxIn, TxOut, Txid, WPubkeyHash};
+use kmsignd::chains::networks::{NetworkDefaults, Networks};
+use kmsignd::chains::tokens::Tokens;
+use kmsignd::clock::SystemClock;
 use kmsignd::emulator::{Fault, Operation};
 use kmsignd::policy::dev_policy;
+use kmsignd::store::Store;
+use kmsignd::store::wallets::Wallet;
+use kmsignd::wallets::content::Lookup;
+use kmsignd::wallets::sign_psbt;
 use serde_json::{Value, json};
 
 use crate::harness::Daemon;
@@ -358,6 +367,52 @@ fn explain_a_psbt_tells_change_from_recipients_and_names_wallets_that_do_not_sig
     // A wallet that does not sign does not pay.
     let from_disabled = psbt(&[(script(&disabled, Kind::P2wpkh), 100_000)], &outputs[..1], 20);
     daemon.fails("KEY_NOT_USABLE", "utxo_signPsbt", params("BTC", &from_disabled));
+}
+
+#[test]
+fn explain_a_psbt_by_which_one_wallet_pays_another_that_puts_in_a_grain() {
+    let daemon = Daemon::start();
+    let [cold, hot] = [daemon.wallet("BTC"), daemon.wallet("BTC")];
+    let coins = [(script(&cold, Kind::P2wpkh), 1_000_000), (script(&hot, Kind::P2wpkh), 1_000)];
+    let asked = psbt(&coins, &[(script(&hot, Kind::P2pkh), 1_000_000)], 10);
+    let explained = daemon.ok("policy_explain", json!({ "method": "utxo_signPsbt", "params": params("BTC", &asked) }));
+    let summary = &explained["summary"];
+    assert_eq!((&summary["totalOut"], &summary["fee"]), (&json!(999_000), &json!(1_000)), "{summary}");
+    let effect = &summary["effects"][0];
+    assert_eq!((&effect["amount"], &effect["toOwnWallet"]), (&json!(999_000), &json!(true)), "{summary}");
+    assert_eq!(effect["recipient"], summary["details"]["outputs"][0]["address"]);
+    assert_spends(&daemon.ok("utxo_signPsbt", params("BTC", &asked)), &coins);
+}
+
+/// Whoever may not read a wallet hears of its coin what is said of a stranger's.
+#[test]
+fn first_foreign_input_is_the_same_for_a_hidden_wallet_as_for_nobodys() {
+    let mut daemon = Daemon::start();
+    let [open, hidden] = [daemon.wallet("BTC"), daemon.wallet("BTC")];
+    daemon.stop();
+    let store = Store::open(&daemon.database_path(), Arc::new(SystemClock)).unwrap();
+    let networks = Networks::new(&NetworkDefaults::default(), &[]).unwrap();
+    let network = networks.resolve("BTC", open["network"].as_str()).unwrap();
+    let tokens = Tokens::default();
+    let lookup = Lookup { store: &store, networks: &networks, tokens: &tokens, allow_witness_utxo_only: false };
+    let found = |coins: &[ScriptBuf], hides: bool, change: &dyn Fn(&mut Psbt)| {
+        let coins: Vec<_> = coins.iter().map(|script| (script.clone(), 50_000)).collect();
+        let mut asked = psbt(&coins, &[(stranger(9), 10_000)], 10);
+        change(&mut asked);
+        let request = kmsignd::chains::utxo::psbt::parse(&BASE64.encode(asked.serialize())).unwrap();
+        let may_read = |wallet: &Wallet| !hides || hidden["walletId"] != wallet.wallet_id.to_string();
+        sign_psbt::first_foreign(&lookup, &network, &request, &may_read).unwrap()
+    };
+    let own = |wallet| script(wallet, Kind::P2wpkh);
+    let nothing = |_: &mut Psbt| {};
+    assert_eq!(found(&[own(&open), own(&hidden)], true, &nothing), Some(1));
+    assert_eq!(found(&[own(&open), own(&hidden)], false, &nothing), None);
+    assert_eq!(found(&[own(&open), stranger(5), own(&hidden)], true, &nothing), Some(1));
+    assert_eq!(found(&[own(&hidden), stranger(5)], true, &nothing), Some(0));
+    assert_eq!(found(&[script(&open, Kind::P2pkh), script(&hidden, Kind::P2pkh)], true, &nothing), Some(1), "in every form");
+    assert_eq!(found(&[own(&open), stranger(5)], true, &nothing), None, "nothing is hidden");
+    let spoilt = |asked: &mut Psbt| asked.inputs[0].sighash_type = Some(PsbtSighashType::from_u32(0));
+    assert_eq!(found(&[own(&open), own(&hidden)], true, &spoilt), None, "that is wrong whosever the coins are");
 }
 
 #[test]
