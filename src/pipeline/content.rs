@@ -25,6 +25,7 @@ use crate::store::CachedWallet;
 use crate::store::commits::{
     GuardedContent, Judged, Made, Permit, Recorded, Reserved, ReservedGuarded, Signed, Signing, SlotPayload, UsableKey,
 };
+use crate::store::wallets::Wallet;
 use crate::verify::{self, VerifiedSignature};
 use crate::wallets::content::{Assemble, Content, ContentPayload, Lookup};
 use crate::wallets::{facts_of, select, sign_evm, sign_message, sign_psbt, unknown, unreadable};
@@ -52,14 +53,18 @@ struct Attempt {
 }
 
 impl Services {
-    /// Decodes what is asked to be signed; `None` for requests that ask for no decoded content.
-    pub(super) fn decode(&self, request: &Request) -> Option<Result<Content, Failure>> {
-        let lookup = Lookup {
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup {
             store: &self.store,
             networks: &self.networks,
             tokens: &self.content_rules.tokens,
             allow_witness_utxo_only: self.content_rules.allow_witness_utxo_only,
-        };
+        }
+    }
+
+    /// Decodes what is asked to be signed; `None` for requests that ask for no decoded content.
+    pub(super) fn decode(&self, request: &Request) -> Option<Result<Content, Failure>> {
+        let lookup = self.lookup();
         Some(match request {
             Request::SignTransaction(transaction) => sign_evm::transaction(&lookup, transaction),
             Request::SignAuthorization(authorization) => sign_evm::authorization(&lookup, authorization),
@@ -214,7 +219,16 @@ impl Services {
             Request::SignPersonal(personal) => by_address(&personal.address),
             Request::SignTypedData(signing) => by_address(&signing.address),
             Request::SignUtxoMessage(message) => message.selector.clone(),
-            // Its inputs are looked up one by one, and one of a wallet that is hidden is as one of nobody's.
+            // An input of a wallet that is hidden is as one of nobody's.
+            Request::SignPsbt(signing) => {
+                let may_read = |wallet: &Wallet| self.may_read(caller, wallet);
+                let foreign = sign_psbt::first_foreign(&self.lookup(), &signing.network, &signing.psbt, &may_read);
+                return match foreign {
+                    Ok(Some(input)) => sign_psbt::foreign_input(input),
+                    Ok(None) => failure,
+                    Err(unreadable) => unreadable,
+                };
+            }
             _ => return failure,
         };
         match select(&self.store, &self.networks, &selector) {

@@ -1,5 +1,11 @@
 //! Who may call what, over the real socket with real uids, under the packaged policy; and what callers must not learn.
 
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bitcoin::ecdsa::Signature;
+use bitcoin::{Psbt, PublicKey};
 use kmsignd::emulator::Operation;
 use kmsignd::policy::dev_policy;
 use kmsignd::rpc::methods::METHODS;
@@ -8,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::caller::assert_is;
 use crate::harness::users::{ALICE, BOB, can_be_others};
 use crate::harness::{Caller, Daemon};
-use crate::method_examples::{DIGEST, Fixture, TOKEN, came_through, evm_payment, examples, permit};
+use crate::method_examples::{DIGEST, Fixture, TOKEN, came_through, evm_payment, examples, permit, psbt_paying};
 
 const PACKAGED: &str = include_str!("../../packaging/policy.d/kmsignd.cedar");
 const KMSIGN: u32 = 61_200;
@@ -202,6 +208,37 @@ fn call_about_an_unreadable_wallet_hears_what_it_hears_of_an_unknown_one() {
     assert_hidden(&mut alice, &hidden, "NOT_FOUND");
     let denials = daemon.audited("denial");
     assert!(denials.iter().any(|record| record["walletId"] == hidden["walletId"]), "the audit knows what it was about");
+}
+
+#[test]
+fn psbt_of_an_unreadable_wallet_is_refused_as_one_of_nobody() {
+    if !can_be_others("psbt_of_an_unreadable_wallet_is_refused_as_one_of_nobody") {
+        return;
+    }
+    let (daemon, ..) = daemon_with_one_readable_wallet(&dev_policy(0));
+    let hidden = daemon.wallet("BTC");
+    let stranger = json!({ "address": "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx" });
+    let mut alice = daemon.connect_as(ALICE, &[]);
+    let defects: [fn(&mut Psbt); 2] = [
+        |_| {},
+        |psbt| {
+            let key = PublicKey::from_str("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798").unwrap();
+            let signature = Signature::from_str(&format!("3006020101020101{:02x}", 1)).unwrap();
+            psbt.inputs[0].partial_sigs.insert(key, signature);
+        },
+    ];
+    for (number, defect) in defects.into_iter().enumerate() {
+        let mut heard = |wallet: &Value| {
+            let mut psbt = Psbt::deserialize(&BASE64.decode(psbt_paying(wallet, 2, 190_000)).unwrap()).unwrap();
+            defect(&mut psbt);
+            let params = json!({ "asset": "BTC", "psbt": BASE64.encode(psbt.serialize()) });
+            let explained = alice.call("policy_explain", json!({ "method": "utxo_signPsbt", "params": params })).unwrap_err();
+            (alice.call("utxo_signPsbt", params).unwrap_err(), explained)
+        };
+        let (of_hidden, of_stranger) = (heard(&hidden), heard(&stranger));
+        assert_eq!(of_hidden, of_stranger, "defect {number}");
+        assert_eq!(of_hidden.0["data"]["rule"], "foreignInput", "defect {number}: {}", of_hidden.0);
+    }
 }
 
 #[test]
