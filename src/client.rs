@@ -8,6 +8,7 @@
 //! | session | what the commands of one run share: the connection, where output goes, what to do after an error |
 //! | error, exit, next_step | what went wrong, the exit code, and what to do about it |
 //! | input, output, terminal | bounded texts in; tables and safe text out; questions to whoever sits there |
+//! | layout | texts of others broken into lines, where what they say must not pass for what kmsign says |
 //!
 //! It holds no key, no state and no configuration, and decides nothing: who may do what is the daemon's to say, by the uid that
 //! the kernel tells it. Text from the daemon reaches a terminal only after [`output`] made its control characters visible.
@@ -22,6 +23,7 @@ mod explanation;
 mod freeze;
 mod input;
 mod key;
+mod layout;
 mod next_step;
 mod output;
 mod policy;

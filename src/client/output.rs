@@ -22,11 +22,15 @@ pub enum Tone {
     Waiting,
 }
 
-/// Control characters, and the invisible ones that reorder or hide text.
+/// Control characters, the invisible ones that reorder or hide text, and blanks that are no space: Unicode's Cc, Zl, Zp and Zs but for the
+/// space, its default ignorable code points, and the empty Braille pattern.
 fn is_treacherous(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        || (c != ' ' && c.is_whitespace())
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The text with its treacherous characters written out.
@@ -80,7 +84,12 @@ pub fn cell_or_dash(text: Option<&str>) -> Cell {
 
 /// A cell that says how good the news is, in colour where there is one.
 pub fn toned(text: &str, tone: Tone) -> Cell {
-    cell(text).fg(match tone {
+    tinted(cell(text), tone)
+}
+
+/// The same cell, in colour.
+pub fn tinted(cell: Cell, tone: Tone) -> Cell {
+    cell.fg(match tone {
         Tone::Good => Color::Green,
         Tone::Bad => Color::Red,
         Tone::Waiting => Color::Yellow,
@@ -168,7 +177,10 @@ mod tests {
     fn visible_text_has_no_control_and_no_reordering_characters() {
         assert_eq!(visible("caf\u{e9} \u{65e5}\u{672c}"), "caf\u{e9} \u{65e5}\u{672c}");
         assert_eq!(visible("a\u{1b}[31m\r\nb"), "a\\u{1b}[31m\\r\\nb");
-        for bad in ['\u{0}', '\u{7}', '\u{7f}', '\u{9b}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{e0041}'] {
+        for bad in
+            "\u{0}\u{7}\u{7f}\u{9b}\u{200b}\u{202e}\u{2066}\u{feff}\u{e0041}\u{fe0f}\u{34f}\u{3164}\u{2800}\u{3000}\u{a0}\u{2003}"
+                .chars()
+        {
             assert!(!visible(&format!("x{bad}y")).contains(bad), "{bad:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! `kmsign sign`: a document is explained, shown, confirmed and signed. What is signed is what was shown: the same parameters go into
-//! both calls, and the daemon decodes and judges them again.
+//! every call, and the daemon decodes and judges them again. While somebody thinks, something else may be signed that this then replaces,
+//! or the policy may change: after the answer it is explained once more, and asked again if that is not what was shown.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -9,14 +10,16 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::error::ClientError;
 use super::exit::Exit;
-use super::explanation::{self, Coin, Explanation, Unit};
+use super::explanation::{self, Coin, Context, Explanation, Unit};
 use super::input::{self, Document, Repeatable};
+use super::layout::{MIN_COLUMNS, Page};
 use super::output::json_line;
 use super::session::{self, Session};
 use super::terminal;
@@ -44,7 +47,8 @@ pub enum Command {
     /// Sign a message
     ///
     /// With the prefix that the chain's messages have: personal_sign for wallets of Ethereum and the chains like it, utxo_signMessage
-    /// for those like Bitcoin's. One line break at the end of the file is no part of the message, unless --exact is given.
+    /// for those like Bitcoin's. One line break at the end of the file is no part of the message, unless --exact is given. The SHA-256 that is
+    /// shown is that of the message's bytes, without any prefix.
     #[command(after_help = "Examples:
   kmsign sign message letter.txt --wallet 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60
   kmsign sign message letter.txt --address 1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH --format legacy")]
@@ -158,11 +162,15 @@ struct Call {
     params: BTreeMap<&'static str, Box<RawValue>>,
     /// The coin, where the command line names it.
     ticker: Option<String>,
+    /// The wallet that has to sign, where the command line names it.
+    wallet_id: Option<String>,
+    /// Of the message's bytes, in hexadecimal.
+    message_sha256: Option<String>,
 }
 
 impl Call {
     const fn new(method: &'static str) -> Self {
-        Self { method, params: BTreeMap::new(), ticker: None }
+        Self { method, params: BTreeMap::new(), ticker: None, wallet_id: None, message_sha256: None }
     }
 
     fn with(mut self, name: &'static str, value: &impl Serialize) -> Result<Self, ClientError> {
@@ -175,6 +183,13 @@ impl Call {
             Some(value) => self.with(name, value),
             None => Ok(self),
         }
+    }
+}
+
+impl Call {
+    fn coin<'a>(&'a self, explanation: &'a Explanation) -> Coin<'a> {
+        let ticker = self.ticker.as_deref().or(explanation.summary.asset.as_deref());
+        Coin { ticker, unit: Unit::of(self.method) }
     }
 }
 
@@ -242,16 +257,18 @@ impl Message {
             }
         }
         let wallet = self.signer.find(session)?;
+        let message_sha256 = Some(hex::encode(Sha256::digest(&bytes)));
+        let call = |method| Call { wallet_id: Some(wallet.wallet_id.clone()), message_sha256, ..Call::new(method) };
         if wallet.is_evm() {
             if self.format.is_some() {
                 return Err(ClientError::Usage("--format is for wallets like Bitcoin's"));
             }
             let data = format!("0x{}", hex::encode(bytes));
-            return Call::new("personal_sign").with("data", &data)?.with("address", &wallet.address);
+            return call("personal_sign").with("data", &data)?.with("address", &wallet.address);
         }
         let text = String::from_utf8(bytes).map_err(|_| ClientError::input(WHAT, "is not UTF-8 text"))?;
         let Signer { name: SignerName { wallet, address }, asset, network } = &self.signer;
-        Call::new("utxo_signMessage")
+        call("utxo_signMessage")
             .with_some("walletId", wallet.as_ref())?
             .with_some("address", address.as_ref())?
             .with_some("asset", asset.as_ref())?
@@ -268,11 +285,9 @@ impl TypedData {
         if !value.is_object() {
             return Err(ClientError::input(WHAT, "must be a JSON object"));
         }
-        let address = match &self.signer.name.address {
-            Some(address) => Some(address.clone()),
-            None => self.signer.find(session)?.address,
-        };
-        Call::new("eth_signTypedData_v4").with("address", &address)?.with("typedData", &json)
+        let Wallet { wallet_id, address, .. } = self.signer.find(session)?;
+        let call = Call { wallet_id: Some(wallet_id), ..Call::new("eth_signTypedData_v4") };
+        call.with("address", &address)?.with("typedData", &json)
     }
 }
 
@@ -301,6 +316,9 @@ impl How {
         if !self.yes && (document.is_stdin() || !terminal::can_ask()) {
             return Err(ClientError::Usage("--yes is needed where nobody can be asked"));
         }
+        if !self.yes && terminal::columns() < MIN_COLUMNS {
+            return Err(ClientError::Usage("the terminal is too narrow to show what is signed: it must have 40 columns"));
+        }
         let Some(path) = &self.output else { return Ok(()) };
         if path.symlink_metadata().is_ok() {
             return Err(ClientError::input("--output", "names a file that is there already; nothing was signed"));
@@ -313,16 +331,18 @@ impl How {
     }
 
     fn sign(&self, session: &mut Session, mut call: Call) -> Result<(), ClientError> {
-        let explanation = self.explain(session, &call)?;
-        if explanation.decision == "deny" {
-            return Err(ClientError::Denied(format!("the policy does not permit it: {}", explanation.summary.reason)));
-        }
-        if !self.yes {
+        let mut explained = Explained::ask(session, &call)?;
+        self.show(session, &call, &explained)?;
+        while !self.yes {
             session.hang_up();
-            let answer = terminal::ask("\nSign this? [y/N] ")?;
-            if !["y", "yes"].contains(&answer.to_lowercase().as_str()) {
-                return Err(ClientError::Declined);
+            confirm(&explained.explanation, &call)?;
+            let now = Explained::ask(session, &call)?;
+            if now.is_as(&explained) {
+                break;
             }
+            terminal::tell("\nNothing was signed yet: what it does has CHANGED since it was shown. Now it is this:\n\n")?;
+            self.show(session, &call, &now)?;
+            explained = now;
         }
         for (name, value) in self.repeat.members(session)? {
             call = call.with(name, &value)?;
@@ -338,25 +358,26 @@ impl How {
         saved
     }
 
-    /// Asks what the call would do and whether it may, and shows it.
-    fn explain(&self, session: &mut Session, call: &Call) -> Result<Explanation, ClientError> {
-        #[derive(Serialize)]
-        struct Question<'a> {
-            method: &'a str,
-            params: &'a BTreeMap<&'static str, Box<RawValue>>,
-        }
-
-        let json = session.call("policy_explain", &Question { method: call.method, params: &call.params })?;
-        let explanation: Explanation = session::read(&json)?;
+    /// Shows what the call would do. Fails if that may not be.
+    fn show(&self, session: &mut Session, call: &Call, explained: &Explained) -> Result<(), ClientError> {
+        let Explained { json, explanation, .. } = explained;
+        let summary = &explanation.summary;
         if session.json() && self.yes {
             terminal::tell(&format!("{{\"explanation\":{}}}\n", json_line(json.get())))?;
-            return Ok(explanation);
+        } else {
+            let wallets = named(session, &summary.wallets)?;
+            let message_sha256 = call.message_sha256.as_deref();
+            let context = Context { coin: call.coin(explanation), wallets: &wallets, message_sha256 };
+            terminal::tell(&explanation.text(context, page()))?;
         }
-        let wallets = named(session, &explanation.summary.wallets)?;
-        let ticker = call.ticker.as_deref().or(explanation.summary.asset.as_deref());
-        let coin = Coin { ticker, unit: Unit::of(call.method) };
-        terminal::tell(&explanation.text(coin, &wallets, terminal::look()))?;
-        Ok(explanation)
+        if explanation.decision == "deny" {
+            return Err(ClientError::Denied(format!("the policy does not permit it: {}", summary.reason)));
+        }
+        // Wallets that the caller may not know of are not told.
+        if !summary.wallets.is_empty() && call.wallet_id.as_ref().is_some_and(|named| !summary.wallets.contains(named)) {
+            return Err(ClientError::input("the wallet", "is not the one that would sign this; nothing was signed"));
+        }
+        Ok(())
     }
 
     fn save(&self, result: &RawValue) -> Result<(), ClientError> {
@@ -366,6 +387,52 @@ impl How {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(unwritten)?;
         writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(unwritten)
     }
+}
+
+/// What policy_explain said.
+struct Explained {
+    json: Box<RawValue>,
+    value: Value,
+    explanation: Explanation,
+}
+
+impl Explained {
+    /// Asks what the call would do and whether it may.
+    fn ask(session: &mut Session, call: &Call) -> Result<Self, ClientError> {
+        #[derive(Serialize)]
+        struct Question<'a> {
+            method: &'a str,
+            params: &'a BTreeMap<&'static str, Box<RawValue>>,
+        }
+
+        let json = session.call("policy_explain", &Question { method: call.method, params: &call.params })?;
+        let value: Value = session::read(&json)?;
+        let explanation = Explanation::deserialize(&value).map_err(|error| ClientError::protocol(&error))?;
+        Ok(Self { json, value, explanation })
+    }
+
+    /// Whether the decision is the same, and all that is said of the content, shown or not.
+    fn is_as(&self, other: &Self) -> bool {
+        ["decision", "summary"].into_iter().all(|name| self.value.get(name) == other.value.get(name))
+    }
+}
+
+/// Has the person say yes; spelled out where it may do more than is shown.
+fn confirm(explanation: &Explanation, call: &Call) -> Result<(), ClientError> {
+    let summary = &explanation.summary;
+    let (question, yes): (_, &[_]) = if summary.is_unknown() {
+        ("Sign this, which may do more than is shown? Type the word yes: ", &["yes"])
+    } else {
+        ("Sign this? [y/N] ", &["y", "yes"])
+    };
+    terminal::tell(&format!("\n{}", summary.before_the_question(call.coin(explanation), page())))?;
+    let answer = terminal::ask(question)?;
+    if yes.contains(&answer.to_lowercase().as_str()) { Ok(()) } else { Err(ClientError::Declined) }
+}
+
+/// Standard error, where all of this is shown.
+fn page() -> Page {
+    Page { look: terminal::look(), columns: terminal::columns() }
 }
 
 /// What other programs want of a result: the signed transaction, else the PSBT, else the signature.

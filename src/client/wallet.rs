@@ -279,7 +279,7 @@ impl List {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wallet {
-    wallet_id: String,
+    pub wallet_id: String,
     user_id: String,
     pub asset: String,
     network: String,

@@ -106,6 +106,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_config", &["kms/aws", "kms/tagging"]),
     ("mongodb::", &["background/outbox_to_mongo", "background/wallets_in_mongo"]),
     ("rusqlite", &["store"]),
+    ("rustix::", &["client/terminal"]),
     ("unsafe ", &["caller/sys"]),
     ("allow(unsafe_code", &["caller/sys"]),
 ];

@@ -2,16 +2,17 @@
 //! hang-ups, and every kind of error.
 
 mod answers;
+mod asked;
 mod failures;
 mod sign;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -130,4 +131,55 @@ fn terminal() -> (File, File) {
     };
     let screen = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name.to_str().unwrap()).unwrap();
     (terminal, screen)
+}
+
+/// Somebody at a terminal on which kmsign runs.
+struct Seat {
+    terminal: File,
+    child: Child,
+    shown: Vec<u8>,
+    /// Up to where was read what was waited for.
+    seen: usize,
+}
+
+impl Seat {
+    /// On a terminal of so many columns, 0 for one that does not say, with this typed before kmsign begins.
+    fn sit(fake: &Fake, columns: u16, typed_before: &str, arguments: &[&str]) -> Self {
+        let (mut terminal, screen) = terminal();
+        let size = rustix::termios::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&screen, size).unwrap();
+        terminal.write_all(typed_before.as_bytes()).unwrap();
+        let mut command = kmsign();
+        command.arg("--socket").arg(fake.socket()).args(arguments).env("NO_COLOR", "1");
+        command.stdin(screen.try_clone().unwrap()).stderr(screen).stdout(Stdio::piped());
+        let child = command.spawn().unwrap();
+        Self { terminal, child, shown: Vec::new(), seen: 0 }
+    }
+
+    /// Reads until this is shown behind what was waited for before. False if kmsign ends first.
+    fn sees(&mut self, text: &str) -> bool {
+        let mut chunk = [0; 4096];
+        loop {
+            let unseen = &self.shown[self.seen..];
+            if let Some(at) = unseen.windows(text.len()).position(|window| window == text.as_bytes()) {
+                self.seen += at + text.len();
+                return true;
+            }
+            // A terminal that nobody holds any more reads as an error.
+            let Ok(read) = self.terminal.read(&mut chunk) else { return false };
+            self.shown.extend_from_slice(&chunk[..read]);
+        }
+    }
+
+    fn types(&mut self, line: &str) {
+        writeln!(self.terminal, "{line}").unwrap();
+    }
+
+    /// What was left, and all that came on the terminal.
+    fn ends(mut self) -> (Ran, String) {
+        assert!(!self.sees("\u{0}no program shows this\u{0}"));
+        let output = self.child.wait_with_output().unwrap();
+        let ran = Ran { code: output.status.code().unwrap(), out: String::from_utf8(output.stdout).unwrap(), err: String::new() };
+        (ran, String::from_utf8(self.shown).unwrap().replace('\r', ""))
+    }
 }

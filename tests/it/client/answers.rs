@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{ARN, Fake, Run, WALLET_ID, kmsign, terminal, wallet};
+use super::{ARN, Fake, Run, Seat, WALLET_ID, kmsign, wallet};
 
 #[test]
 fn wallet_create_prints_the_wallet_and_tells_the_key_it_made() {
@@ -230,13 +230,11 @@ fn key_delete_on_a_terminal_has_the_address_typed_back() {
     let address = wallet()["address"].as_str().unwrap().to_owned();
     for (typed, code, deleted) in [(address.clone(), 0, true), (address.to_uppercase(), 65, false), (String::new(), 65, false)] {
         let fake = with_a_key();
-        let (mut terminal, screen) = terminal();
-        let mut command = kmsign();
-        command.arg("--socket").arg(fake.socket()).args(["key", "delete", WALLET_ID]);
-        let mut child = command.stdin(screen.try_clone().unwrap()).stderr(screen).stdout(Stdio::null()).spawn().unwrap();
-        drop(command);
-        writeln!(terminal, "{typed}").unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{typed}");
+        let mut seat = Seat::sit(&fake, 80, &format!("{address}\n"), &["key", "delete", WALLET_ID]);
+        assert!(seat.sees("address to go on: "), "{typed}");
+        seat.types(&typed);
+        let (ran, screen) = seat.ends();
+        assert_eq!(ran.code, code, "{typed}: {screen}");
         let calls = fake.calls();
         let deletions: Vec<_> = calls.iter().filter(|(method, _)| method == "kms_deleteKey").collect();
         assert_eq!(deletions.len(), usize::from(deleted), "{typed}: {calls:?}");

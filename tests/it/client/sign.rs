@@ -1,7 +1,7 @@
 //! `kmsign sign`: what it sends, what it shows, and that it signs nothing unasked.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::harness::Daemon;
 
-use super::{Fake, Ran, Run, WALLET_ID, kmsign, terminal, wallet};
+use super::{Fake, Ran, Run, Seat, WALLET_ID, kmsign, wallet};
 
-const TRANSACTION: &str = r#"{"from":"0x52908400098527886E0F7030069857D2E4169EE7","to":"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf","value":"0x1","big":100000000000000000000000001}"#;
+pub const TRANSACTION: &str = r#"{"from":"0x52908400098527886E0F7030069857D2E4169EE7","to":"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf","value":"0x1","big":100000000000000000000000001}"#;
 
 /// An explanation as the daemon gives it.
-fn explained(method: &str, decision: &str) -> Value {
+pub fn explained(method: &str, decision: &str) -> Value {
     json!({
         "decision": decision, "policies": ["use"],
         "summary": {
@@ -33,7 +33,7 @@ fn explained(method: &str, decision: &str) -> Value {
     })
 }
 
-fn ether() -> Value {
+pub fn ether() -> Value {
     let mut one = wallet();
     for (name, value) in [
         ("asset", "ETH"),
@@ -47,7 +47,7 @@ fn ether() -> Value {
 }
 
 /// A daemon that explains, and signs with `result`.
-fn signing(one: Value, explain: impl Fn(&str) -> Value + Send + Sync + 'static, result: Value) -> Fake {
+pub fn signing(one: Value, explain: impl Fn(&str) -> Value + Send + Sync + 'static, result: Value) -> Fake {
     Fake::answering(move |method, params| match method {
         "wallet_get" => Ok(one.clone()),
         "policy_explain" => Ok(explain(params["method"].as_str().unwrap())),
@@ -55,44 +55,28 @@ fn signing(one: Value, explain: impl Fn(&str) -> Value + Send + Sync + 'static, 
     })
 }
 
-fn allowing(one: Value, result: Value) -> Fake {
+pub fn allowing(one: Value, result: Value) -> Fake {
     signing(one, |method| explained(method, "allow"), result)
 }
 
-fn methods(fake: &Fake) -> Vec<String> {
+pub fn methods(fake: &Fake) -> Vec<String> {
     fake.calls().into_iter().map(|(method, _)| method).collect()
 }
 
 /// A file beside the fake's socket.
-fn document(fake: &Fake, content: impl AsRef<[u8]>) -> String {
+pub fn document(fake: &Fake, content: impl AsRef<[u8]>) -> String {
     let path = fake.directory.path().join("document");
     std::fs::write(&path, content).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
-/// Runs with somebody at the terminal who typed this; gives what came on it.
+/// Runs with somebody at the terminal who types this once they are asked; gives what came on it.
 fn typed(fake: &Fake, typed: &str, arguments: &[&str]) -> (Ran, String) {
-    let (mut terminal, screen) = terminal();
-    let mut command = kmsign();
-    command.arg("--socket").arg(fake.socket()).args(arguments).env("NO_COLOR", "1");
-    command.stdin(screen.try_clone().unwrap()).stderr(screen).stdout(Stdio::piped());
-    let child = command.spawn().unwrap();
-    drop(command);
-    writeln!(terminal, "{typed}").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let ran = Ran { code: output.status.code().unwrap(), out: String::from_utf8(output.stdout).unwrap(), err: String::new() };
-    (ran, screen_of(terminal))
-}
-
-/// What was written until the last program closed the terminal.
-fn screen_of(mut terminal: File) -> String {
-    let mut shown = Vec::new();
-    let mut chunk = [0; 4096];
-    // A terminal that nobody holds any more reads as an error.
-    while let Ok(read) = terminal.read(&mut chunk) {
-        shown.extend_from_slice(&chunk[..read]);
+    let mut seat = Seat::sit(fake, 200, "", arguments);
+    if seat.sees("Sign this") {
+        seat.types(typed);
     }
-    String::from_utf8(shown).unwrap().replace('\r', "")
+    seat.ends()
 }
 
 #[test]
@@ -106,12 +90,16 @@ fn sign_evm_shows_what_it_does_and_sends_the_file_as_it_is() {
     by policies  use
     method       eth_signTransaction
     actions      sign
-    signs        0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60: ETH sepolia 0x52908400098527886E0F7030069857D2E4169EE7, of user123
+    signs        0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60: ETH sepolia
+                 | 0x52908400098527886E0F7030069857D2E4169EE7, of user123
 
-    EFFECT    AMOUNT           TO                                                             OF
-    transfer  1.500000000 ETH  0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf                     -
-    token     25 tokens        0x00000000000000000000000000000000000000AA (a wallet of ours)  token 0x00000000000000000000000000000000000000cc, selector 0xa9059cbb
-    fee       0.002100000 ETH  -                                                              -
+    transfer  1.500000000 ETH
+              to 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
+    token     25 tokens
+              to 0x00000000000000000000000000000000000000AA (a wallet of ours)
+              token 0x00000000000000000000000000000000000000cc
+              selector 0xa9059cbb
+    fee       0.002100000 ETH
 
     leaves in all  1.500000000 ETH
     fee            at most 0.002100000 ETH
@@ -168,9 +156,11 @@ fn dangers_come_first_and_loudly() {
     let ran = fake.run(&["sign", "evm", &file, "--yes", "--request-id", "r"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     insta::assert_snapshot!(ran.err, @r"
-    UNKNOWN PARTS   something in it could not be read: the signature may allow more than is shown here
+    UNKNOWN PARTS   something in it could not be read: the signature may allow
+                    | more than is shown here
     UNKNOWN AMOUNT  how much it moves can't be known: it may be everything
-    REPLACES        what is signed already: 0.000000005 ETH to 0xaa, fee 0.000000001 ETH
+    REPLACES        what is signed already: 0.000000005 ETH, fee 0.000000001 ETH,
+                    | to 0xaa
     WARNING         the fee is a tenth of what is sent
     WARNING         it goes to a wallet of ours that is DISABLED
 
@@ -178,12 +168,16 @@ fn dangers_come_first_and_loudly() {
     by policies  use
     method       eth_signTransaction
     actions      sign
-    signs        0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60: ETH sepolia 0x52908400098527886E0F7030069857D2E4169EE7, of user123
+    signs        0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60: ETH sepolia
+                 | 0x52908400098527886E0F7030069857D2E4169EE7, of user123
 
-    EFFECT    AMOUNT                               TO                                                             OF
-    transfer  UNKNOWN, counted as 1.500000000 ETH  0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf                     -
-    token     more than can be counted             0x00000000000000000000000000000000000000AA (a wallet of ours)  token 0x00000000000000000000000000000000000000cc, selector 0xa9059cbb
-    fee       UNKNOWN                              -                                                              -
+    transfer  UNKNOWN, counted as 1.500000000 ETH
+              to 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
+    token     more than can be counted
+              to 0x00000000000000000000000000000000000000AA (a wallet of ours)
+              token 0x00000000000000000000000000000000000000cc
+              selector 0xa9059cbb
+    fee       UNKNOWN
 
     leaves in all  1.500000000 ETH
     fee            at most 0.002100000 ETH
@@ -374,13 +368,41 @@ fn sign_message_asks_the_wallet_and_takes_its_familys_method() {
 
 #[test]
 fn sign_typed_data_sends_the_object_for_the_wallets_address() {
-    for signer in [["--wallet", WALLET_ID], ["--address", "0x52908400098527886E0F7030069857D2E4169EE7"]] {
+    let address = "0x52908400098527886E0F7030069857D2E4169EE7";
+    for signer in
+        [&["--wallet", WALLET_ID][..], &["--address", address], &["--address", address, "--asset", "POL", "--network", "mainnet"]]
+    {
         let fake = allowing(ether(), json!("0x11"));
         let file = document(&fake, r#"{"primaryType":"Mail"}"#);
-        let ran = fake.run(&[&["sign", "typed-data", &file, "--yes", "--request-id", "r"][..], &signer].concat());
+        let ran = fake.run(&[&["sign", "typed-data", &file, "--yes", "--request-id", "r"][..], signer].concat());
         assert_eq!(ran.code, 0, "{}", ran.err);
+        let wallet_id = json!({ "walletId": WALLET_ID });
+        let asked = fake.calls()[0].clone();
+        let names = json!({ "address": ether()["address"], "asset": signer.get(3), "network": signer.get(5) });
+        assert_eq!(asked, ("wallet_get".to_owned(), if signer[0] == "--wallet" { wallet_id } else { names }));
         let params = json!({ "address": ether()["address"], "typedData": { "primaryType": "Mail" }, "requestId": "r" });
         assert_eq!(fake.calls().pop().unwrap(), ("eth_signTypedData_v4".to_owned(), params));
+    }
+}
+
+/// Wallets of several chains have the same address.
+#[test]
+fn sign_by_another_wallet_than_the_named_one_does_not_happen() {
+    let mut other = ether();
+    other["walletId"] = json!("0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f61");
+    let address = ether()["address"].as_str().unwrap().to_owned();
+    for (kind, content) in [("typed-data", r#"{"primaryType":"Mail"}"#), ("message", "letter")] {
+        let fake = allowing(other.clone(), json!("0x11"));
+        let file = document(&fake, content);
+        let ran = fake.run(&["sign", kind, &file, "--address", &address, "--asset", "POL", "--network", "mainnet", "--yes"]);
+        assert_eq!(ran.code, 65, "{}", ran.err);
+        assert!(
+            ran.err.contains("error: the wallet is not the one that would sign this; nothing was signed [INPUT]"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(methods(&fake)[..2], ["wallet_get", "policy_explain"]);
+        assert!(!methods(&fake).iter().any(|method| method.contains("sign")), "{:?}", methods(&fake));
     }
 }
 
@@ -469,7 +491,10 @@ fn sign_message_with_the_daemon_itself() {
 
     let ran = run(&["--format", "bip137"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.err.contains("text        first\\nsecond\n") && ran.err.contains("LTC testnet tltc1"), "{}", ran.err);
+    // Of "first\nsecond", by another program.
+    let digest = "SHA-256     4252f8d56b4bb236d0b1bc95a1202e392ca84ce0644bf628398fbb9517287da8";
+    assert!(ran.err.contains("text        \"first\\nsecond\"\n") && ran.err.contains(digest), "{}", ran.err);
+    assert!(ran.err.contains("LTC testnet"), "{}", ran.err);
     let ran = run(&["--format", "legacy"]);
     assert_eq!(ran.code, 65, "{}", ran.err);
 }
