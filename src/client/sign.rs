@@ -333,16 +333,18 @@ impl How {
     fn sign(&self, session: &mut Session, mut call: Call) -> Result<(), ClientError> {
         let mut explained = Explained::ask(session, &call)?;
         self.show(session, &call, &explained)?;
-        while !self.yes {
-            session.hang_up();
-            confirm(&explained.explanation, &call)?;
-            let now = Explained::ask(session, &call)?;
-            if now.is_as(&explained) {
-                break;
+        if !self.yes {
+            loop {
+                session.hang_up();
+                confirm(&explained.explanation, &call)?;
+                let now = Explained::ask(session, &call)?;
+                if now.is_as(&explained) {
+                    break;
+                }
+                terminal::tell("\nNothing was signed yet: what it does has CHANGED since it was shown. Now it is this:\n\n")?;
+                self.show(session, &call, &now)?;
+                explained = now;
             }
-            terminal::tell("\nNothing was signed yet: what it does has CHANGED since it was shown. Now it is this:\n\n")?;
-            self.show(session, &call, &now)?;
-            explained = now;
         }
         for (name, value) in self.repeat.members(session)? {
             call = call.with(name, &value)?;

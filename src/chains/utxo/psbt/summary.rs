@@ -202,7 +202,7 @@ impl Told<'_> {
         match claimed(plan) {
             0 => {}
             1 => {
-                self.warnings.add("the amount of 1 input is only claimed, not proven by the transaction that made it".to_owned())
+                self.warnings.add("the amount of 1 input is only claimed, not proven by the transaction that made it".to_owned());
             }
             claimed => {
                 self.unknown_parts = true;
