@@ -8,13 +8,14 @@ mod sign;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use nix::poll::{PollFd, PollFlags};
 use serde_json::{Value, json};
 
 const WALLET_ID: &str = "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60";
@@ -165,6 +166,10 @@ impl Seat {
                 self.seen += at + text.len();
                 return true;
             }
+            let mut waiting = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
+            // Only so that a kmsign that waits for what nobody types fails its test.
+            let came = nix::poll::poll(&mut waiting, 60_000_u16).unwrap();
+            assert!(came > 0, "waits without showing {text:?}: {}", String::from_utf8_lossy(&self.shown));
             // A terminal that nobody holds any more reads as an error.
             let Ok(read) = self.terminal.read(&mut chunk) else { return false };
             self.shown.extend_from_slice(&chunk[..read]);
