@@ -163,6 +163,10 @@ impl Considered {
             // Whoever may not replace it need not know what others pay.
             if refused_replacement.is_some() {
                 members.remove("replaces");
+                let taken = "Another content has its nonce, or one of its coins, and would be replaced.";
+                if let Some(Value::Array(warnings)) = members.get_mut("warnings") {
+                    warnings.push(taken.into());
+                }
             }
         }
         Answer::of(&json!({

@@ -109,6 +109,8 @@ fn replacement_is_signed_only_if_the_policy_permits_it_and_sees_what_it_replaces
     let explain = |params: &Value| daemon.ok("policy_explain", json!({ "method": SIGN_TRANSACTION, "params": params }));
     let explained = explain(&elsewhere);
     assert_eq!((&explained["decision"], &explained["summary"]["action"]), (&json!("deny"), &json!("replace")), "{explained}");
+    assert!(explained["summary"].get("replaces").is_none(), "what others pay is not shown: {explained}");
+    assert!(explained["summary"]["warnings"].to_string().contains("would be replaced"), "{explained}");
 
     let bump = payment(&wallet, 7, 6);
     let explained = explain(&bump);
