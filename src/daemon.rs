@@ -114,7 +114,7 @@ pub async fn build(setup: Setup) -> Result<Arc<Services>, StartError> {
         let newer = read_again()?;
         // The networks in force stay until a restart, and policies are about those.
         let newer_networks = networks_of(&newer)?;
-        content_rules_of(&newer, &newer_networks)?;
+        self::content_rules(&newer, &newer_networks).map_err(|error| error.to_string())?;
         check_sync(&newer).map_err(|error| error.to_string())?;
         let in_force = networks_of(&config)?;
         let policy = load_policies(&newer.policy_directory, &in_force).map_err(|error| error.to_string())?;
@@ -211,10 +211,6 @@ pub enum ContentRulesError {
     Tokens(#[from] TokensError),
     #[error(transparent)]
     FeeLimits(#[from] FeeLimitsError),
-}
-
-fn content_rules_of(config: &Config, networks: &Networks) -> Result<ContentRules, String> {
-    content_rules(config, networks).map_err(|error| error.to_string())
 }
 
 /// Checks MongoDB's connection string, without asking anybody.

@@ -8,6 +8,7 @@
 //! code calls these stages. Decoding comes before policy; the intent is durable before anything is released, the outcome
 //! before the reply. Denials take the same way as successes.
 
+mod attempt;
 mod content;
 mod heal;
 mod judge;
@@ -25,7 +26,7 @@ use crate::caller::Caller;
 use crate::chains::networks::Networks;
 use crate::crash_points::{self, CrashPoint};
 use crate::ids::RequestId;
-use crate::kms::{Answered, AttemptError, KmsError};
+use crate::kms::{AttemptError, KmsError};
 use crate::metrics;
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::methods::Runs;
@@ -38,6 +39,7 @@ use crate::wallets::create::AnswerShape;
 use crate::wallets::lifecycle::{Event, Status};
 use crate::wallets::{change, create, sign, verify as verification};
 
+use self::attempt::Attempt;
 use self::judge::Subject;
 
 pub use self::heal::Healed;
@@ -135,13 +137,9 @@ impl Services {
             Reserved::Proceed((permit, key), open) => (permit, key, open),
             Reserved::Settled(recorded) => return recorded,
         };
-        let Answered { result, request_ids } = self.kms.sign(permit, &key).await;
-        let lost = result.as_ref().is_err_and(|error| !error.had_no_effect());
-        let outcome = result
-            .map_err(|error| self.why_unsigned(wallet, error))
-            .and_then(|raw| verify::verify(raw, &key).map_err(verify::alarm))
-            .inspect(|_| crash_points::reach(CrashPoint::SignatureVerified))
-            .and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
+        let attempt = self.attempt(permit, &key, wallet).await;
+        let (lost, Attempt { result, request_ids, .. }) = (attempt.was_lost(), attempt);
+        let outcome = result.and_then(|verified| sign::answer(key.arn(), key.public_key(), verified));
         self.store.record_signing(open, outcome, lost, request_ids).await
     }
 

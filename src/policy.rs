@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 pub use crate::chains::effects::{Effect, EffectKind};
-pub use cedar::{MAX_EFFECTS, MAX_JUDGEMENTS, Policy};
+pub use cedar::{MAX_EFFECTS, Policy};
 pub use compile::{MAX_FILE_BYTES, MAX_FILES, MAX_POLICIES, NameKind, PolicyError, SCHEMA, Source};
 pub use spend::{Replaced, Spend, Spent};
 

@@ -2,6 +2,8 @@
 //! koinu, drops, lamport, lovelace), EVM amounts in gwei and tokens in whole tokens, both rounded up; every one saturates instead of
 //! wrapping.
 
+use serde::{Serialize, Serializer};
+
 macro_rules! effect_kinds {
     ($($variant:ident $name:literal $meaning:literal;)*) => {
         /// What one effect is, as `context.effect.kind` names it.
@@ -33,14 +35,26 @@ effect_kinds! {
     Raw "raw" "A digest is signed whose content is unknown.";
 }
 
+impl Serialize for EffectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// One thing that a signature would do. Addresses, tokens and programs are in the chain's canonical text form.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Effect {
     pub kind: EffectKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     pub to_own_wallet: bool,
     /// The amount cannot be known from what is signed.

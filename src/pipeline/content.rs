@@ -2,37 +2,28 @@
 //!
 //! It must never judge what it does not sign, nor sign what it did not judge: both are one [`Content`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-
 use super::Services;
-use super::judge::{Subject, denied};
+use super::attempt::{Attempt, Attempts, prove_stored};
+use super::judge::{Subject, denied, judged};
 use super::summary::Summary;
 use crate::audit::record::Facts;
 use crate::caller::Caller;
 use crate::chains::Address;
 use crate::chains::decoded::Rule;
-use crate::crash_points::{self, CrashPoint};
 use crate::guards::{Guarded, GuardsError};
-use crate::kms::Answered;
 use crate::outcome::{Failure, Outcome};
 use crate::policy::{Action, Context, Decision, Principal, Question, Replaced, Resource, Spend};
 use crate::rpc::methods::Method;
 use crate::rpc::{Call, Request, Selector};
 use crate::store::CachedWallet;
-use crate::store::commits::{
-    GuardedContent, Judged, Made, Permit, Recorded, Reserved, ReservedGuarded, Signed, Signing, SlotPayload, UsableKey,
-};
+use crate::store::commits::{GuardedContent, Judged, Recorded, Reserved, ReservedGuarded, SlotPayload};
 use crate::store::wallets::Wallet;
-use crate::verify::{self, VerifiedSignature};
+use crate::verify::VerifiedSignature;
 use crate::wallets::content::{Assemble, Content, ContentPayload, Lookup};
 use crate::wallets::{facts_of, select, sign_evm, sign_message, sign_psbt, unknown, unreadable};
-
-/// Signatures of one call that KMS is asked for at once: a PSBT of many inputs takes a few round trips, and leaves the connections
-/// to KMS to others too.
-const AT_ONCE: usize = 64;
 
 /// A content with what the policy says of it.
 pub struct Considered {
@@ -43,13 +34,10 @@ pub struct Considered {
     pub summary: Summary,
     /// Whether it would replace others, and may not.
     pub refused_replacement: Option<Decision>,
-}
-
-/// What a payload of the content came to.
-struct Attempt {
-    result: Result<VerifiedSignature, Failure>,
-    made: Made,
-    request_ids: Vec<String>,
+    /// Whether a wallet would sign that the caller may not read.
+    pub hides_signers: bool,
+    /// What a denied caller is told instead, if it may not know of that wallet.
+    pub told: Option<Failure>,
 }
 
 impl Services {
@@ -62,10 +50,9 @@ impl Services {
         }
     }
 
-    /// Decodes what is asked to be signed; `None` for requests that ask for no decoded content.
-    pub(super) fn decode(&self, request: &Request) -> Option<Result<Content, Failure>> {
+    fn decode(&self, request: &Request) -> Result<Content, Failure> {
         let lookup = self.lookup();
-        Some(match request {
+        match request {
             Request::SignTransaction(transaction) => sign_evm::transaction(&lookup, transaction),
             Request::SignAuthorization(authorization) => sign_evm::authorization(&lookup, authorization),
             Request::SignPersonal(personal) => sign_message::personal(&lookup, &personal.address, personal.message.as_bytes()),
@@ -74,15 +61,30 @@ impl Services {
                 sign_message::utxo(&lookup, &message.selector, message.message.as_str(), message.format)
             }
             Request::SignPsbt(signing) => sign_psbt::psbt(&lookup, &signing.network, &signing.psbt, signing.finalize),
-            _ => return None,
-        })
+            request => Err(Failure::Internal(format!("{request:?} has no content"))),
+        }
     }
 
-    /// What the policy says of a content.
+    /// Decodes what is asked to be signed, and judges it. Takes up to a second: not for a thread that serves the socket.
     ///
     /// # Errors
-    /// What stands in the way whatever the policy says.
-    pub(super) fn consider(&self, caller: &Caller, method: &'static Method, content: Content) -> Result<Considered, Failure> {
+    /// Why it can't be decoded, or what stands in the way whatever the policy says, as this caller may hear it.
+    pub(super) fn consider(&self, caller: &Caller, method: &'static Method, request: &Request) -> Result<Considered, Failure> {
+        let decoded = self.decode(request).and_then(|content| self.judge_content(caller, method, request, content));
+        decoded.map_err(|failure| self.without_hidden_wallet(caller, request, failure))
+    }
+
+    fn judge_content(
+        &self,
+        caller: &Caller,
+        method: &'static Method,
+        request: &Request,
+        content: Content,
+    ) -> Result<Considered, Failure> {
+        // Only messages may do without guards: a transaction whose decoder forgot them is not signed.
+        if content.spends.is_none() && method.action != Action::SignMessage {
+            return Err(Failure::Internal(format!("{} has no guards", method.name)));
+        }
         let guarded = guard(&content)?;
         let in_the_way = match &guarded {
             Some(guarded) => self.store.in_the_way_of(guarded).map_err(unreadable)?,
@@ -106,7 +108,10 @@ impl Services {
             GuardedContent { payloads, guarded: guarded.replacing(permitted) }
         });
         let summary = Summary::new(method, &actions, &content, &spend);
-        Ok(Considered { content, decision, guarded, summary, refused_replacement })
+        let hidden = self.hidden(caller, &content);
+        let told = hidden.filter(|_| !decision.is_allowed()).and_then(|payload| self.told_of(caller, request, payload));
+        let hides_signers = hidden.is_some();
+        Ok(Considered { content, decision, guarded, summary, refused_replacement, hides_signers, told })
     }
 
     /// Every action, of every wallet that would sign.
@@ -130,19 +135,19 @@ impl Services {
         }
     }
 
-    /// A wallet that would sign and that the caller may not read.
+    /// The first payload of a wallet that the caller may not read.
     fn hidden<'c>(&self, caller: &Caller, content: &'c Content) -> Option<&'c ContentPayload> {
-        content.payloads.iter().find(|payload| !self.may_read(caller, &payload.wallet))
+        let mut seen = HashSet::new();
+        let mut each_wallet = content.payloads.iter().filter(|payload| seen.insert(payload.wallet.wallet_id));
+        each_wallet.find(|payload| !self.may_read(caller, &payload.wallet))
     }
 
-    /// What a denied caller is told instead, if it may not know of a wallet.
-    pub(super) fn told_of_content(&self, caller: &Caller, request: &Request, content: &Content) -> Option<Failure> {
-        let hidden = self.hidden(caller, content)?;
-        if let Request::SignPsbt(_) = request {
-            let may_read = self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get")).is_allowed();
-            if may_read {
-                return Some(sign_psbt::foreign_input(hidden.slot));
-            }
+    /// What a denied caller is told that may not read the wallet of this payload.
+    fn told_of(&self, caller: &Caller, request: &Request, hidden: &ContentPayload) -> Option<Failure> {
+        if let Request::SignPsbt(_) = request
+            && self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get")).is_allowed()
+        {
+            return Some(sign_psbt::foreign_input(hidden.slot));
         }
         self.told_instead(caller, request, &Subject::Wallet(Arc::clone(&hidden.wallet)))
     }
@@ -165,21 +170,20 @@ impl Services {
         // Decoding and judging take up to a second; they must not keep a thread from those who wait for the socket.
         let turns = Arc::clone(&self);
         let turn = turns.decoding.take(caller.uid()).await;
-        let prepared = tokio::task::spawn_blocking(move || {
-            let prepared = deciding.prepare(&caller, &call);
-            (caller, call, prepared)
+        let considering = tokio::task::spawn_blocking(move || {
+            let considered = deciding.consider(&caller, call.method(), call.request());
+            (caller, call, considered)
         });
-        let (caller, call, prepared) = match prepared.await {
-            Ok(prepared) => prepared,
+        let (caller, call, considered) = match considering.await {
+            Ok(considered) => considered,
             Err(error) => return Recorded::unreadable(Failure::Internal(error.to_string())),
         };
         drop(turn);
-        let considered = match prepared {
+        let considered = match considered {
             Ok(considered) => considered,
             Err(failure @ (Failure::StoreUnavailable | Failure::Internal(_))) => return Recorded::unreadable(failure),
             // Who may read at all learns what is wrong; it is recorded, so that nobody can try contents out unseen.
             Err(failure) => {
-                let failure = self.without_hidden_wallet(&caller, call.request(), failure);
                 let (judged, told) = self.judge(caller, &call, &Subject::Unknown(failure.clone()));
                 if judged.decision.is_allowed() {
                     return self.store.record_refusal(judged, failure).await;
@@ -187,16 +191,9 @@ impl Services {
                 return self.store.record_denial(judged, told).await;
             }
         };
-        let Considered { content, decision, guarded, summary, .. } = considered;
-        let told = if decision.is_allowed() { None } else { self.told_of_content(&caller, call.request(), &content) };
-        let judged = Judged {
-            method: call.method().name,
-            request: call.bound_request().cloned(),
-            on_behalf_of: call.on_behalf_of().cloned(),
-            facts: facts(&content, &summary, decision.is_allowed()),
-            decision,
-            caller,
-        };
+        let Considered { content, decision, guarded, summary, told, .. } = considered;
+        let facts = facts(&content, &summary, decision.is_allowed());
+        let judged = judged(caller, &call, facts, decision);
         if !judged.decision.is_allowed() {
             return self.store.record_denial(judged, told).await;
         }
@@ -237,15 +234,8 @@ impl Services {
         }
     }
 
-    /// Decodes and judges.
-    fn prepare(&self, caller: &Caller, call: &Call) -> Result<Considered, Failure> {
-        let decoded = self.decode(call.request());
-        let content = decoded.unwrap_or_else(|| Err(Failure::Internal(format!("{:?} has no content", call.method()))))?;
-        self.consider(caller, call.method(), content)
-    }
-
     /// Why its fee is too high, whatever the policy says.
-    pub(super) fn over_max_fee(&self, content: &Content) -> Option<Failure> {
+    fn over_max_fee(&self, content: &Content) -> Option<Failure> {
         let (asset, fee) = (content.network.asset(), content.decoded.fee);
         let limit = self.content_rules.max_fee.of(asset).filter(|limit| fee > *limit)?;
         let reason = format!("the fee may come to {fee}, and [limits] max_fee of {asset} is {limit}");
@@ -261,9 +251,10 @@ impl Services {
         };
         match self.store.reserve_signing(judged, wallet.wallet_id, payload).await {
             Reserved::Proceed((permit, key), open) => {
-                let Attempt { result, made, request_ids } = self.attempt(permit, &key, &wallet).await;
+                let attempt = self.attempt(permit, &key, &wallet).await;
+                let (lost, Attempt { result, request_ids, .. }) = (attempt.was_lost(), attempt);
                 let outcome = result.and_then(|verified| assemble(vec![verified]));
-                self.store.record_signing(open, outcome, made == Made::Unknown, request_ids).await
+                self.store.record_signing(open, outcome, lost, request_ids).await
             }
             Reserved::Settled(recorded) => recorded,
         }
@@ -274,156 +265,35 @@ impl Services {
         let Content { payloads, assemble, .. } = content;
         match self.store.reserve_guarded(judged, guarded).await {
             ReservedGuarded::Sign(signing, open) => {
-                let wallets = payloads.iter().map(|payload| Arc::clone(&payload.wallet)).collect();
-                let attempts = Arc::clone(&self).attempt_all(signing, wallets, &payloads).await;
-                let mut made = Vec::new();
-                let (mut verified, mut request_ids, mut failed) = (Vec::new(), Vec::new(), None);
-                for (attempt, is_new) in attempts {
-                    if is_new {
-                        made.push(attempt.made);
-                    }
-                    request_ids.extend(attempt.request_ids);
-                    match attempt.result {
-                        Ok(signature) => verified.push(signature),
-                        // Of several, the one by which the caller learns that something may have been signed.
-                        Err(failure) => failed = Some(worse(failed, failure)),
-                    }
-                }
-                let outcome = match failed {
-                    Some(failure) => Err(failure),
-                    None => assemble_beside(assemble, payloads, verified).await,
-                };
+                let Attempts { result, made, request_ids } = Arc::clone(&self).attempt_all(signing, &payloads).await;
+                let outcome = assemble_beside(assemble, payloads, result).await;
                 self.store.record_guarded(open, outcome, made, request_ids).await
             }
             ReservedGuarded::Signed(signed, repeat) => {
                 let proven: Result<Vec<_>, _> =
                     payloads.iter().zip(signed).map(|(payload, signed)| prove_stored(payload, &signed)).collect();
-                let outcome = match proven {
-                    Ok(verified) => assemble_beside(assemble, payloads, verified).await,
-                    Err(failure) => Err(failure),
-                };
+                let outcome = assemble_beside(assemble, payloads, proven).await;
                 self.store.record_repeat(repeat, outcome).await
             }
             ReservedGuarded::Settled(recorded) => recorded,
         }
     }
 
-    /// Every signature, in order, and whether it is a new one. Once one has failed no further one is begun.
-    async fn attempt_all(
-        self: Arc<Self>,
-        signing: Vec<Signing>,
-        wallets: Vec<Arc<CachedWallet>>,
-        payloads: &[ContentPayload],
-    ) -> Vec<(Attempt, bool)> {
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
-        let mut running: JoinSet<(usize, Attempt)> = JoinSet::new();
-        let mut attempts: Vec<Option<(Attempt, bool)>> = Vec::new();
-        for ((number, signing), (wallet, payload)) in signing.into_iter().enumerate().zip(wallets.into_iter().zip(payloads)) {
-            match signing {
-                Signing::Known(signed) => {
-                    let result = prove_stored(payload, &signed);
-                    attempts.push(Some((Attempt { result, made: Made::Nothing, request_ids: Vec::new() }, false)));
-                }
-                Signing::Needed(permit, key) => {
-                    attempts.push(None);
-                    let (signer, slots) = (Arc::clone(&self), Arc::clone(&slots));
-                    running.spawn(async move {
-                        let attempt = match slots.acquire().await {
-                            Ok(_slot) => {
-                                let attempt = signer.attempt(permit, &key, &wallet).await;
-                                if attempt.result.is_err() {
-                                    slots.close();
-                                }
-                                attempt
-                            }
-                            Err(_) => Attempt::not_begun(),
-                        };
-                        (number, attempt)
-                    });
-                }
-            }
-        }
-        while let Some(ended) = running.join_next().await {
-            if let Ok((number, attempt)) = ended
-                && let Some(place) = attempts.get_mut(number)
-            {
-                *place = Some((attempt, true));
-            }
-        }
-        attempts.into_iter().map(|attempt| attempt.unwrap_or_else(|| (Attempt::lost(), true))).collect()
-    }
-
-    /// One signature, up to its proof.
-    async fn attempt(&self, permit: Permit, key: &UsableKey, wallet: &CachedWallet) -> Attempt {
-        let Answered { result, request_ids } = self.kms.sign(permit, key).await;
-        match result {
-            Ok(raw) => match verify::verify(raw, key) {
-                Ok(verified) => {
-                    crash_points::reach(CrashPoint::SignatureVerified);
-                    let made = Made::Signature(verified.bytes());
-                    Attempt { result: Ok(verified), made, request_ids }
-                }
-                Err(error) => Attempt { result: Err(verify::alarm(error)), made: Made::Unknown, request_ids },
-            },
-            Err(error) => {
-                let made = if error.had_no_effect() { Made::Nothing } else { Made::Unknown };
-                Attempt { result: Err(self.why_unsigned(wallet, error)), made, request_ids }
-            }
-        }
-    }
-
     /// The answer of policy_explain about a content.
-    pub(super) fn explain_content(
-        &self,
-        caller: &Caller,
-        method: &'static Method,
-        request: &Request,
-        content: Result<Content, Failure>,
-    ) -> Outcome {
-        let considered = match content.and_then(|content| self.consider(caller, method, content)) {
+    pub(super) fn explain_content(&self, caller: &Caller, method: &'static Method, request: &Request) -> Outcome {
+        let considered = match self.consider(caller, method, request) {
             Ok(considered) => considered,
             Err(failure @ (Failure::StoreUnavailable | Failure::Internal(_))) => return Err(failure),
             Err(failure) => {
-                let failure = self.without_hidden_wallet(caller, request, failure);
                 let decision = self.decide(caller, method, request, &Subject::Unknown(failure.clone()));
                 return Err(if decision.is_allowed() { failure } else { denied(&decision) });
             }
         };
-        if !considered.decision.is_allowed()
-            && let Some(failure) = self.told_of_content(caller, request, &considered.content)
-        {
-            return Err(failure);
+        if let Some(told) = considered.told {
+            return Err(told);
         }
         let over_max_fee = self.over_max_fee(&considered.content);
         considered.explain(over_max_fee, |wallet| self.may_read(caller, wallet))
-    }
-}
-
-impl Attempt {
-    const fn not_begun() -> Self {
-        let reason = String::new();
-        Self { result: Err(Failure::KmsUnavailable { reason }), made: Made::Nothing, request_ids: Vec::new() }
-    }
-
-    /// Its task ended without a word.
-    fn lost() -> Self {
-        let failure = Failure::Internal("a signature's task was lost".to_owned());
-        Self { result: Err(failure), made: Made::Unknown, request_ids: Vec::new() }
-    }
-}
-
-/// The failure to tell of two. One that was not even begun says nothing.
-fn worse(known: Option<Failure>, new: Failure) -> Failure {
-    let weight = |failure: &Failure| match failure {
-        Failure::KmsUnavailable { reason } if reason.is_empty() => 0,
-        Failure::RateLimited { .. } => 1,
-        Failure::KmsUnavailable { .. } => 2,
-        Failure::SignatureInvalid | Failure::Internal(_) => 4,
-        _ => 3,
-    };
-    match known {
-        Some(known) if weight(&known) >= weight(&new) => known,
-        _ => new,
     }
 }
 
@@ -447,14 +317,14 @@ fn guard(content: &Content) -> Result<Option<GuardedContent>, Failure> {
     Ok(Some(GuardedContent { payloads, guarded }))
 }
 
-/// A signature of before, proven again: nobody may have changed the store.
-fn prove_stored(payload: &ContentPayload, signed: &Signed) -> Result<VerifiedSignature, Failure> {
-    verify::verify_stored(payload.payload.clone(), &signed.signature, &signed.key).map_err(verify::alarm)
-}
-
 /// As [`assemble_proven`]. Finalizing thousands of inputs takes a while, and must not keep others from the socket.
-async fn assemble_beside(assemble: Assemble, payloads: Vec<ContentPayload>, verified: Vec<VerifiedSignature>) -> Outcome {
+async fn assemble_beside(
+    assemble: Assemble,
+    payloads: Vec<ContentPayload>,
+    verified: Result<Vec<VerifiedSignature>, Failure>,
+) -> Outcome {
     const FEW: usize = 20;
+    let verified = verified?;
     if verified.len() <= FEW {
         return assemble_proven(assemble, &payloads, verified);
     }
@@ -474,7 +344,7 @@ fn assemble_proven(assemble: Assemble, payloads: &[ContentPayload], verified: Ve
 
 /// Each wallet once, in the order in which they are first needed.
 pub(super) fn wallets(payloads: &[ContentPayload]) -> Vec<&CachedWallet> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     payloads.iter().filter(|payload| seen.insert(payload.wallet.wallet_id)).map(|payload| &*payload.wallet).collect()
 }
 
@@ -494,7 +364,7 @@ fn facts(content: &Content, summary: &Summary, allowed: bool) -> Facts {
         asset: Some(content.network.asset().to_owned()),
         network: Some(content.network.network().to_owned()),
         digest,
-        summary: Some(summary.for_audit(allowed)),
+        summary: Some(summary.for_audit(&content.recipients, allowed)),
         ..Facts::default()
     }
 }

@@ -38,15 +38,7 @@ impl Services {
     pub(super) fn judge(&self, caller: Caller, call: &Call, subject: &Subject) -> (Judged, Option<Failure>) {
         let decision = self.decide(&caller, call.method(), call.request(), subject);
         let told = if decision.is_allowed() { None } else { self.told_instead(&caller, call.request(), subject) };
-        let judged = Judged {
-            method: call.method().name,
-            request: call.bound_request().cloned(),
-            on_behalf_of: call.on_behalf_of().cloned(),
-            facts: facts(call.request(), subject),
-            decision,
-            caller,
-        };
-        (judged, told)
+        (judged(caller, call, facts(call.request(), subject), decision), told)
     }
 
     pub(super) fn decide(&self, caller: &Caller, method: &Method, request: &Request, subject: &Subject) -> Decision {
@@ -101,6 +93,18 @@ impl Services {
         }
         let reading = self.ask(caller, Action::Read, Resource::Daemon, Context::Method("wallet_get"));
         Some(if reading.is_allowed() { unknown(request.selector_name()) } else { denied(&reading) })
+    }
+}
+
+/// A call with its decision, and what the audit says of it.
+pub fn judged(caller: Caller, call: &Call, facts: Facts, decision: Decision) -> Judged {
+    Judged {
+        method: call.method().name,
+        request: call.bound_request().cloned(),
+        on_behalf_of: call.on_behalf_of().cloned(),
+        facts,
+        decision,
+        caller,
     }
 }
 

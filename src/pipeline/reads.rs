@@ -74,8 +74,8 @@ impl Services {
 
     fn explain(&self, caller: &Caller, explained: &Explained) -> Outcome {
         let request = &*explained.request;
-        if let Some(content) = self.decode(request) {
-            return self.explain_content(caller, explained.method, request, content);
+        if request.has_content() {
+            return self.explain_content(caller, explained.method, request);
         }
         let subject = self.subject(request)?;
         let decision = self.decide(caller, explained.method, request, &subject);

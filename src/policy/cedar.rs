@@ -52,7 +52,7 @@ pub const MAX_EFFECTS: usize = 4096;
 
 /// Most judgements of one call: each effect and the whole, for each wallet and each action that it needs. Two actions of a
 /// hundred wallets with a hundred recipients take a fifth of it, and it takes about a second.
-pub const MAX_JUDGEMENTS: usize = 100_000;
+const MAX_JUDGEMENTS: usize = 100_000;
 
 /// Most elements of sets that are built for one call, where a policy looks at all recipients, tokens or programs: they are built anew
 /// for each effect. Enough for a payment to 1,400 recipients; more of them need a policy that looks at each effect alone.
@@ -164,20 +164,17 @@ impl Policy {
             ],
             Context::Spend(spend) => {
                 let sets = WholeSets::of(spend, rules.iter().any(|rule| rule.reads_whole_sets));
-                let mut judged = HashSet::new();
-                let different = spend.effects.iter().collect::<HashSet<_>>().len();
-                let cost = sets.len().saturating_mul(different.saturating_add(1));
+                // What is the same is judged the same.
+                let mut seen = HashSet::new();
+                let different: Vec<_> = (1..).zip(&spend.effects).filter(|(_, effect)| seen.insert(*effect)).collect();
+                let cost = sets.len().saturating_mul(different.len().saturating_add(1));
                 *budget = budget.checked_sub(cost).ok_or_else(|| {
                     let why =
                         "a policy looks at all recipients, tokens or programs beside each effect, and there are too many of both";
                     Denial::unanswerable(why)
                 })?;
                 let whole = spend_pairs(spend, &sets).map_err(Denial::unanswerable)?;
-                for (number, effect) in (1..).zip(&spend.effects) {
-                    // What is the same is judged the same.
-                    if !judged.insert(effect) {
-                        continue;
-                    }
+                for (number, effect) in different {
                     let part = Part::Effect { number, of: spend.effects.len(), kind: effect.kind };
                     let effect = pair("effect", effect_record(effect).map_err(Denial::unanswerable)?);
                     let context = whole.iter().cloned().chain([effect]);

@@ -42,6 +42,15 @@ pub struct OwnRecipient {
     pub wallet: Arc<CachedWallet>,
 }
 
+impl OwnRecipient {
+    /// What is to be told of one that can't sign: what it gets may be out of reach.
+    pub fn warning(&self) -> Option<String> {
+        let Self { address, wallet } = self;
+        let (id, status) = (wallet.wallet_id, wallet.status);
+        (!status.can_sign()).then(|| format!("{address} is the address of the wallet {id}, which is {status} and can't sign."))
+    }
+}
+
 /// What a content spends once, and what tells it from every other one.
 #[derive(Debug, Clone)]
 pub struct Spends {
@@ -84,8 +93,7 @@ impl Lookup<'_> {
         Ok((wallet, network))
     }
 
-    /// Marks what goes to a wallet of ours that signs, and tells of one that does not: what it gets may be out of reach. Gives
-    /// all of these wallets.
+    /// Marks what goes to a wallet of ours that signs. Gives those that do not, too.
     pub fn find_own_wallets(&self, network: &Network, decoded: &mut Decoded) -> Result<Vec<OwnRecipient>, Failure> {
         let mut found: Vec<OwnRecipient> = Vec::new();
         for effect in &mut decoded.effects {
@@ -95,10 +103,6 @@ impl Lookup<'_> {
             effect.to_own_wallet = wallet.status.can_sign();
             if found.iter().any(|known| known.address == *recipient) {
                 continue;
-            }
-            if !effect.to_own_wallet {
-                let status = wallet.status;
-                decoded.warnings.push(format!("{recipient} is the address of a wallet here that is {status} and can't sign."));
             }
             found.push(OwnRecipient { address: recipient.clone(), wallet: Arc::new(CachedWallet::new(wallet)) });
         }

@@ -129,12 +129,10 @@ impl Owners<'_> {
 
     fn of_output(&mut self, script: &Script, paying: &HashSet<WalletId>) -> Result<OutputOwner, Failure> {
         let Some(wallet) = self.of(script)? else { return Ok(OutputOwner::Stranger) };
-        let wallet_id = wallet.wallet_id.to_string();
         Ok(if paying.contains(&wallet.wallet_id) {
-            OutputOwner::Payer { wallet_id }
+            OutputOwner::Payer { wallet_id: wallet.wallet_id.to_string() }
         } else {
-            let not_signing = (!wallet.status.can_sign()).then_some(wallet.status.as_str());
-            OutputOwner::Wallet { wallet_id, not_signing }
+            OutputOwner::Wallet { signs: wallet.status.can_sign() }
         })
     }
 }

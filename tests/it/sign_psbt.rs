@@ -359,7 +359,8 @@ fn explain_a_psbt_tells_change_from_recipients_and_names_wallets_that_do_not_sig
         json!(["fee", 5_000, false]),
     ];
     assert_eq!(told, expected);
-    let warning = format!("output 3 pays to the wallet {}, which is DISABLED", disabled["walletId"].as_str().unwrap());
+    let (address, id) = (summary["effects"][2]["recipient"].as_str().unwrap(), disabled["walletId"].as_str().unwrap());
+    let warning = format!("{address} is the address of the wallet {id}, which is DISABLED and can't sign.");
     assert!(summary["warnings"].as_array().unwrap().contains(&json!(warning)), "{summary}");
     assert_eq!(summary["details"]["txid"], asked.unsigned_tx.compute_txid().to_string());
     assert_eq!(daemon.kms_log(Operation::Sign).len(), 0);

@@ -32,8 +32,8 @@ pub enum OutputOwner {
     Stranger,
     /// One of the wallets that pay: it is change as far as that wallet pays it itself.
     Payer { wallet_id: String },
-    /// Another wallet here. `not_signing` is its state if that is not CREATED.
-    Wallet { wallet_id: String, not_signing: Option<&'static str> },
+    /// Another wallet here.
+    Wallet { signs: bool },
 }
 
 /// Says what a plan does. `payers` has the wallet of each input, `owners` whoever gets each output.
@@ -149,13 +149,10 @@ impl Told<'_> {
                 format!("output {index} pays to a script that no address says")
             });
         }
-        if let OutputOwner::Wallet { wallet_id, not_signing: Some(status) } = owner {
-            self.warnings.add(format!("output {index} pays to the wallet {wallet_id}, which is {status}"));
-        }
         self.effects.push(Effect {
             recipient: address,
             amount: Some(amount),
-            to_own_wallet: matches!(owner, OutputOwner::Payer { .. } | OutputOwner::Wallet { not_signing: None, .. }),
+            to_own_wallet: matches!(owner, OutputOwner::Payer { .. } | OutputOwner::Wallet { signs: true }),
             ..Effect::new(kind)
         });
     }
