@@ -1,14 +1,17 @@
 //! What differs between blockchains: networks, addresses. Pure: nothing here reaches a network, a file, a store or a clock,
 //! and no other module can tell which family a chain is of except by asking here.
 
+pub mod cardano;
 pub mod decoded;
 pub mod effects;
 pub mod evm;
 pub mod fee_limits;
 pub mod networks;
+pub mod solana;
 pub mod text;
 pub mod tokens;
 pub mod utxo;
+pub mod xrp;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,8 +21,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::keys::{KeySpec, PublicKey};
 use networks::{Family, Network};
 
-/// The longest text that is looked at as an address, in bytes. BIP-173 allows 90.
-pub const MAX_ADDRESS_BYTES: usize = 100;
+/// The longest text that is looked at as an address, in bytes: Cardano's base addresses of test networks have 108.
+pub const MAX_ADDRESS_BYTES: usize = 128;
 
 /// How a wallet's address is made from its public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,10 +35,17 @@ pub enum AddressType {
     P2pkh,
     /// Ethereum's, with the checksum of EIP-55.
     Eip55,
+    /// The XRP Ledger's, of an AccountID.
+    Classic,
+    /// Solana's: the public key itself.
+    Base58,
+    /// Cardano's without a stake part, CIP-19 type 6.
+    Enterprise,
 }
 
 impl AddressType {
-    pub const ALL: [Self; 4] = [Self::P2wpkh, Self::P2shP2wpkh, Self::P2pkh, Self::Eip55];
+    pub const ALL: [Self; 7] =
+        [Self::P2wpkh, Self::P2shP2wpkh, Self::P2pkh, Self::Eip55, Self::Classic, Self::Base58, Self::Enterprise];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,6 +53,9 @@ impl AddressType {
             Self::P2shP2wpkh => "p2sh-p2wpkh",
             Self::P2pkh => "p2pkh",
             Self::Eip55 => "eip55",
+            Self::Classic => "classic",
+            Self::Base58 => "base58",
+            Self::Enterprise => "enterprise",
         }
     }
 }
@@ -50,7 +63,7 @@ impl AddressType {
 /// Why an address type is refused. The sentence completes "`addressType` ...".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressTypeError {
-    #[error("must be one of p2wpkh, p2sh-p2wpkh, p2pkh, eip55")]
+    #[error("must be one of p2wpkh, p2sh-p2wpkh, p2pkh, eip55, classic, base58, enterprise")]
     Unknown,
     #[error("p2tr is not served: taproot needs Schnorr signatures, which KMS does not make")]
     Taproot,
@@ -130,6 +143,17 @@ pub enum AddressKind {
     P2wsh,
     P2tr,
     Eip55,
+    Classic,
+    /// A classic address with a destination tag or the word that there is none, in one text (XLS-5).
+    XAddress,
+    Base58,
+    Enterprise,
+    /// Payment and stake part, CIP-19 types 0 to 3.
+    Base,
+    /// CIP-19 types 4 and 5.
+    Pointer,
+    /// Cardano's first form, in base58.
+    Byron,
 }
 
 impl AddressKind {
@@ -141,6 +165,13 @@ impl AddressKind {
             Self::P2wsh => "p2wsh",
             Self::P2tr => "p2tr",
             Self::Eip55 => "eip55",
+            Self::Classic => "classic",
+            Self::XAddress => "x-address",
+            Self::Base58 => "base58",
+            Self::Enterprise => "enterprise",
+            Self::Base => "base",
+            Self::Pointer => "pointer",
+            Self::Byron => "byron",
         }
     }
 }
@@ -152,6 +183,9 @@ impl From<AddressType> for AddressKind {
             AddressType::P2shP2wpkh => Self::P2sh,
             AddressType::P2pkh => Self::P2pkh,
             AddressType::Eip55 => Self::Eip55,
+            AddressType::Classic => Self::Classic,
+            AddressType::Base58 => Self::Base58,
+            AddressType::Enterprise => Self::Enterprise,
         }
     }
 }
@@ -193,6 +227,9 @@ pub fn derive_address(network: &Network, address_type: AddressType, key: &Public
     let text = match network.params() {
         Family::Utxo(params) => utxo::derive(params, address_type, key.secp256k1().ok_or_else(wrong_key)?)?,
         Family::Evm { .. } => evm::derive(key.secp256k1().ok_or_else(wrong_key)?)?,
+        Family::Xrp => xrp::derive(key.secp256k1().ok_or_else(wrong_key)?),
+        Family::Solana => solana::derive(key.ed25519().ok_or_else(wrong_key)?),
+        Family::Cardano(network) => cardano::derive(network, key.ed25519().ok_or_else(wrong_key)?)?,
     };
     match parse_address(network, &text) {
         Ok((address, kind)) if address.as_str() == text && kind == address_type.into() => Ok(address),
@@ -213,6 +250,9 @@ pub fn parse_address(network: &Network, text: &str) -> Result<(Address, AddressK
     let (canonical, kind) = match network.params() {
         Family::Utxo(params) => utxo::parse(network, params, text)?,
         Family::Evm { .. } => (evm::parse(text)?, AddressKind::Eip55),
+        Family::Xrp => xrp::parse(network, text)?,
+        Family::Solana => (solana::parse(text)?, AddressKind::Base58),
+        Family::Cardano(params) => cardano::parse(network, params, text)?,
     };
     Ok((Address(canonical), kind))
 }

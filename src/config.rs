@@ -130,6 +130,9 @@ pub struct SyncConfig {
 pub struct NetworksConfig {
     pub utxo: Option<String>,
     pub evm: Option<String>,
+    pub xrp: Option<String>,
+    pub solana: Option<String>,
+    pub cardano: Option<String>,
     pub evm_chains: Vec<EvmChain>,
     pub tokens: Vec<Token>,
     pub allow_witness_utxo_only: bool,
@@ -235,6 +238,9 @@ impl Config {
             networks: NetworksConfig {
                 utxo: networks.utxo,
                 evm: networks.evm,
+                xrp: networks.xrp,
+                solana: networks.solana,
+                cardano: networks.cardano,
                 evm_chains: networks.evm_chains,
                 tokens: networks.tokens,
                 allow_witness_utxo_only: networks.allow_witness_utxo_only,

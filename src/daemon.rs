@@ -169,7 +169,14 @@ pub fn limits(config: &Config) -> Limits {
 
 /// The networks as configured; `check-config` and a reload check them by making them.
 pub fn networks(config: &Config) -> Result<Networks, NetworkConfigError> {
-    let defaults = NetworkDefaults { utxo: config.networks.utxo.clone(), evm: config.networks.evm.clone() };
+    let written = &config.networks;
+    let defaults = NetworkDefaults {
+        utxo: written.utxo.clone(),
+        evm: written.evm.clone(),
+        xrp: written.xrp.clone(),
+        solana: written.solana.clone(),
+        cardano: written.cardano.clone(),
+    };
     let chains: Vec<EvmChain> = config
         .networks
         .evm_chains

@@ -236,8 +236,7 @@ mod tests {
     use crate::chains::networks::{NetworkDefaults, Networks};
 
     fn network(asset: &str, network: &str) -> Network {
-        let defaults = NetworkDefaults { utxo: None, evm: None };
-        Networks::new(&defaults, &[]).unwrap().resolve(asset, Some(network)).unwrap()
+        Networks::new(&NetworkDefaults::default(), &[]).unwrap().resolve(asset, Some(network)).unwrap()
     }
 
     fn wallet(number: u64) -> WalletId {

@@ -17,12 +17,15 @@ use sha2::{Digest, Sha256};
 
 use self::methods::{METHODS, Method};
 use self::params::Fields;
+use crate::chains::cardano::transaction::{CardanoTransactionRequest, ResolvedInput};
 use crate::chains::evm::authorization::AuthorizationRequest;
 use crate::chains::evm::transaction::TransactionRequest;
 use crate::chains::evm::typed_data::TypedDataRequest;
 use crate::chains::networks::{Network, Networks};
+use crate::chains::solana::transaction::SolanaTransactionRequest;
 use crate::chains::utxo::message::MessageFormat;
 use crate::chains::utxo::psbt::PsbtRequest;
+use crate::chains::xrp::transaction::XrpTransactionRequest;
 use crate::chains::{Address, AddressType};
 use crate::ids::{FreezeId, KeyArn, Label, OnBehalfOf, Reason, RequestId, UserId, WalletId};
 use crate::keys::Digest32;
@@ -87,6 +90,10 @@ pub enum Request {
     SignAuthorization(AuthorizationRequest),
     SignPsbt(Box<PsbtSigning>),
     SignUtxoMessage(UtxoMessage),
+    SignXrp(Box<XrpSigning>),
+    SignSolana(Box<SolanaSigning>),
+    SignSolanaMessage(SolanaMessage),
+    SignCardano(Box<CardanoSigning>),
     EthAccounts,
     EthChainId,
     ClientVersion,
@@ -123,6 +130,10 @@ impl Request {
             | Self::SignAuthorization(_)
             | Self::SignPsbt(_)
             | Self::SignUtxoMessage(_)
+            | Self::SignXrp(_)
+            | Self::SignSolana(_)
+            | Self::SignSolanaMessage(_)
+            | Self::SignCardano(_)
             | Self::EthAccounts
             | Self::EthChainId
             | Self::ClientVersion
@@ -148,6 +159,10 @@ impl Request {
                 | Self::SignAuthorization(_)
                 | Self::SignPsbt(_)
                 | Self::SignUtxoMessage(_)
+                | Self::SignXrp(_)
+                | Self::SignSolana(_)
+                | Self::SignSolanaMessage(_)
+                | Self::SignCardano(_)
         )
     }
 
@@ -168,6 +183,10 @@ impl Request {
             Self::SignPersonal(_) | Self::SignTypedData(_) | Self::SignAuthorization(_) => "address",
             Self::SignPsbt(_) => "psbt",
             Self::SignUtxoMessage(message) => message.selector.param(),
+            Self::SignXrp(signing) => signing.selector.param(),
+            Self::SignSolana(signing) => signing.selector.param(),
+            Self::SignSolanaMessage(message) => message.selector.param(),
+            Self::SignCardano(signing) => signing.selector.param(),
             Self::WalletGet(selector)
             | Self::WalletAddresses(selector)
             | Self::WalletVerify(selector)
@@ -312,6 +331,38 @@ pub struct UtxoMessage {
     pub selector: Selector,
     pub message: MessageText,
     pub format: Option<MessageFormat>,
+}
+
+/// A transaction of the XRP Ledger to sign.
+#[derive(Debug, Serialize)]
+pub struct XrpSigning {
+    pub selector: Selector,
+    pub transaction: XrpTransactionRequest,
+    /// Whether the wallet signs as one of several signers of another account.
+    pub multi_sign: bool,
+}
+
+/// A transaction of Solana to sign.
+#[derive(Debug, Serialize)]
+pub struct SolanaSigning {
+    pub selector: Selector,
+    pub transaction: SolanaTransactionRequest,
+}
+
+/// A message to sign with a Solana wallet.
+#[derive(Debug, Serialize)]
+pub struct SolanaMessage {
+    pub selector: Selector,
+    pub message: MessageBytes,
+}
+
+/// A transaction of Cardano to sign.
+#[derive(Debug, Serialize)]
+pub struct CardanoSigning {
+    pub selector: Selector,
+    pub transaction: CardanoTransactionRequest,
+    /// What the inputs are, as the caller says; `None` if it does not.
+    pub resolved_inputs: Option<Vec<ResolvedInput>>,
 }
 
 /// A wallet to disable or to enable.

@@ -7,9 +7,12 @@ pub mod create;
 pub mod lifecycle;
 pub mod list;
 pub mod sign;
+pub mod sign_cardano;
 pub mod sign_evm;
 pub mod sign_message;
 pub mod sign_psbt;
+pub mod sign_solana;
+pub mod sign_xrp;
 pub mod verify;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::AddressType;
+use super::cardano::CardanoNetwork;
 use super::utxo::{UtxoParams, params};
 use crate::keys::KeySpec;
 
@@ -14,9 +15,12 @@ use crate::keys::KeySpec;
 pub(super) enum Family {
     Utxo(UtxoParams),
     Evm { chain_id: u64 },
+    Xrp,
+    Solana,
+    Cardano(CardanoNetwork),
 }
 
-use Family::{Evm, Utxo};
+use Family::{Cardano, Evm, Solana, Utxo, Xrp};
 
 /// Asset, network, how it works. The first row of an asset is its main network, the second its own test network, which a
 /// default that the asset lacks becomes.
@@ -43,16 +47,24 @@ pub(super) const BUILT_IN: &[(&str, &str, Family)] = &[
     ("BNB", "testnet", Evm { chain_id: 97 }),
     ("POL", "mainnet", Evm { chain_id: 137 }),
     ("POL", "amoy", Evm { chain_id: 80_002 }),
+    ("XRP", "mainnet", Xrp),
+    ("XRP", "testnet", Xrp),
+    ("XRP", "devnet", Xrp),
+    ("SOL", "mainnet", Solana),
+    ("SOL", "testnet", Solana),
+    ("SOL", "devnet", Solana),
+    ("ADA", "mainnet", Cardano(CardanoNetwork::Mainnet)),
+    ("ADA", "preprod", Cardano(CardanoNetwork::Testnet)),
+    ("ADA", "preview", Cardano(CardanoNetwork::Testnet)),
 ];
 
 /// Other tickers under which an asset is known.
 const ALIASES: &[(&str, &[&str])] = &[("BNB", &["BSC"]), ("POL", &["POLYGON", "MATIC"])];
 
-/// Assets of the contract whose chains are not built yet. No configured chain may take their names.
-const NOT_YET_SERVED: &[&str] = &["XRP", "SOL", "ADA"];
-
-const DEFAULT_UTXO: &str = "testnet";
-const DEFAULT_EVM: &str = "sepolia";
+/// The families by their names, which are those of their defaults in the configuration, with the network that a call means where
+/// neither it nor the configuration names one.
+const FAMILIES: [(&str, &str); 5] =
+    [("utxo", "testnet"), ("evm", "sepolia"), ("xrp", "testnet"), ("solana", "testnet"), ("cardano", "preprod")];
 
 /// The largest chain id whose EIP-155 `v` fits 64 bits (EIP-2294).
 const MAX_CHAIN_ID: u64 = u64::MAX / 2 - 36;
@@ -62,6 +74,21 @@ const MAX_CHAIN_ID: u64 = u64::MAX / 2 - 36;
 pub struct NetworkDefaults {
     pub utxo: Option<String>,
     pub evm: Option<String>,
+    pub xrp: Option<String>,
+    pub solana: Option<String>,
+    pub cardano: Option<String>,
+}
+
+impl NetworkDefaults {
+    fn of(&self, family: &str) -> Option<&str> {
+        match family {
+            "utxo" => self.utxo.as_deref(),
+            "evm" => self.evm.as_deref(),
+            "xrp" => self.xrp.as_deref(),
+            "solana" => self.solana.as_deref(),
+            _ => self.cardano.as_deref(),
+        }
+    }
 }
 
 /// A further EVM chain, as the configuration names it.
@@ -100,8 +127,6 @@ pub enum NetworkConfigError {
 pub enum ResolveError {
     #[error("must be one of {accepted}")]
     UnknownAsset { accepted: String },
-    #[error("{asset} is not served yet; expected one of {accepted}")]
-    NotServedYet { asset: &'static str, accepted: String },
     #[error("must be one of {accepted} for {asset}")]
     UnknownNetwork { asset: String, accepted: String },
     #[error("is needed: {asset} has no default network; expected one of {accepted}")]
@@ -112,7 +137,7 @@ impl ResolveError {
     /// The parameter that is wrong: `asset` or `network`.
     pub const fn field(&self) -> &'static str {
         match self {
-            Self::UnknownAsset { .. } | Self::NotServedYet { .. } => "asset",
+            Self::UnknownAsset { .. } => "asset",
             Self::UnknownNetwork { .. } | Self::NoDefault { .. } => "network",
         }
     }
@@ -141,18 +166,22 @@ impl Network {
         &self.0.network
     }
 
-    /// `utxo` or `evm`.
+    /// `utxo`, `evm`, `xrp`, `solana` or `cardano`.
     pub fn family(&self) -> &'static str {
         match self.0.family {
             Utxo(_) => "utxo",
             Evm { .. } => "evm",
+            Xrp => "xrp",
+            Solana => "solana",
+            Cardano(_) => "cardano",
         }
     }
 
     /// The kind of key its wallets have.
     pub fn key_spec(&self) -> KeySpec {
         match self.0.family {
-            Utxo(_) | Evm { .. } => KeySpec::EccSecgP256k1,
+            Utxo(_) | Evm { .. } | Xrp => KeySpec::EccSecgP256k1,
+            Solana | Cardano(_) => KeySpec::EccNistEdwards25519,
         }
     }
 
@@ -162,6 +191,9 @@ impl Network {
             Utxo(params) if params.has_segwit() => &[AddressType::P2wpkh, AddressType::P2shP2wpkh, AddressType::P2pkh],
             Utxo(_) => &[AddressType::P2pkh],
             Evm { .. } => &[AddressType::Eip55],
+            Xrp => &[AddressType::Classic],
+            Solana => &[AddressType::Base58],
+            Cardano(_) => &[AddressType::Enterprise],
         }
     }
 
@@ -170,6 +202,9 @@ impl Network {
             Utxo(params) if params.has_segwit() => AddressType::P2wpkh,
             Utxo(_) => AddressType::P2pkh,
             Evm { .. } => AddressType::Eip55,
+            Xrp => AddressType::Classic,
+            Solana => AddressType::Base58,
+            Cardano(_) => AddressType::Enterprise,
         }
     }
 
@@ -181,7 +216,7 @@ impl Network {
     /// The EIP-155 chain id of an EVM network.
     pub fn chain_id(&self) -> Option<u64> {
         match self.0.family {
-            Utxo(_) => None,
+            Utxo(_) | Xrp | Solana | Cardano(_) => None,
             Evm { chain_id } => Some(chain_id),
         }
     }
@@ -206,7 +241,8 @@ impl fmt::Display for Network {
 #[derive(Debug)]
 pub struct Networks {
     networks: Vec<Network>,
-    utxo_default: Network,
+    /// One of each family.
+    defaults: Vec<Network>,
     evm_default: Network,
 }
 
@@ -226,9 +262,10 @@ impl Networks {
             let network = configured(&networks, chain)?;
             networks.push(network);
         }
-        let utxo_default = family_default(&networks, "utxo", defaults.utxo.as_deref().unwrap_or(DEFAULT_UTXO))?;
-        let evm_default = family_default(&networks, "evm", defaults.evm.as_deref().unwrap_or(DEFAULT_EVM))?;
-        Ok(Self { networks, utxo_default, evm_default })
+        let default = |(family, unset)| family_default(&networks, family, defaults.of(family).unwrap_or(unset));
+        let family_defaults = FAMILIES.into_iter().map(default).collect::<Result<Vec<_>, _>>()?;
+        let evm_default = default(FAMILIES[1])?;
+        Ok(Self { networks, defaults: family_defaults, evm_default })
     }
 
     /// The network that `asset` and `network` mean, in any case. Without `network` it is the family's default, or the asset's
@@ -236,10 +273,7 @@ impl Networks {
     pub fn resolve(&self, asset: &str, network: Option<&str>) -> Result<Network, ResolveError> {
         let Some(canonical) = self.canonical_asset(asset) else {
             let accepted = self.accepted_assets();
-            return Err(match NOT_YET_SERVED.iter().find(|name| name.eq_ignore_ascii_case(asset)) {
-                Some(asset) => ResolveError::NotServedYet { asset, accepted },
-                None => ResolveError::UnknownAsset { accepted },
-            });
+            return Err(ResolveError::UnknownAsset { accepted });
         };
         let found = match network {
             Some(name) => find(&self.networks, canonical, name),
@@ -274,10 +308,8 @@ impl Networks {
 
     fn default_of(&self, asset: &str) -> Option<&Network> {
         let mut networks = of(&self.networks, asset);
-        let default = match networks.next()?.0.family {
-            Utxo(_) => &self.utxo_default,
-            Evm { .. } => &self.evm_default,
-        };
+        let family = networks.next()?.family();
+        let default = self.defaults.iter().find(|network| network.family() == family)?;
         find(&self.networks, asset, default.network()).or_else(|| of(&self.networks, asset).find(|n| !n.is_mainnet()))
     }
 
@@ -329,7 +361,7 @@ fn configured(networks: &[Network], chain: &EvmChain) -> Result<Network, Network
     if !(1..=MAX_CHAIN_ID).contains(&chain_id) {
         return Err(NetworkConfigError::ChainId(chain_id));
     }
-    if NOT_YET_SERVED.contains(&asset.as_str()) || of(networks, &asset).any(|n| n.family() != "evm") {
+    if of(networks, &asset).any(|n| n.family() != "evm") {
         return Err(NetworkConfigError::ForeignAsset(asset));
     }
     let row = Row { asset: asset.into(), network: name.into(), mainnet: !testnet, family: Evm { chain_id } };

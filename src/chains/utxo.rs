@@ -63,7 +63,7 @@ pub(super) fn derive(params: UtxoParams, address_type: AddressType, key: &Public
             let script = [&[0x00, 0x14], &hash[..]].concat();
             Output { kind: AddressKind::P2sh, program: hash160::Hash::hash(&script).to_byte_array().to_vec() }
         }
-        AddressType::Eip55 => return Err(ChainError::Encoding),
+        _ => return Err(ChainError::Encoding),
     };
     output.encode(params).ok_or(ChainError::Encoding)
 }
@@ -122,7 +122,7 @@ impl Output {
             AddressKind::P2sh => Some(base58(params.p2sh)),
             AddressKind::P2wpkh | AddressKind::P2wsh => bech32(segwit::VERSION_0),
             AddressKind::P2tr => bech32(segwit::VERSION_1),
-            AddressKind::Eip55 => None,
+            _ => None,
         }
     }
 }
@@ -183,7 +183,7 @@ fn other_network(network: &Network, is_theirs: impl Fn(UtxoParams) -> bool) -> I
 fn built_in() -> impl Iterator<Item = (&'static str, &'static str, UtxoParams)> {
     BUILT_IN.iter().filter_map(|(asset, network, family)| match family {
         Family::Utxo(params) => Some((*asset, *network, *params)),
-        Family::Evm { .. } => None,
+        _ => None,
     })
 }
 

@@ -173,6 +173,12 @@ pub(super) struct Networks {
     pub utxo: Option<String>,
     /// The network of ETH, BNB, POL and further EVM assets where a call names none. Unset: `sepolia`. Here or as `EVM_NETWORK`.
     pub evm: Option<String>,
+    /// The network of XRP where a call names none. Unset: `testnet`.
+    pub xrp: Option<String>,
+    /// The network of SOL where a call names none. Unset: `testnet`.
+    pub solana: Option<String>,
+    /// The network of ADA where a call names none. Unset: `preprod`.
+    pub cardano: Option<String>,
     /// Whether a PSBT's segwit inputs may come without the transactions that made them. Their amounts are then what the caller
     /// says; a signature commits to them, but to the amount of one input only, and two half-true PSBTs can burn coins as fees.
     pub allow_witness_utxo_only: bool,

@@ -107,7 +107,7 @@ fn example(name: &str) -> &'static str {
         "database" => "\"exchange\"",
         "key_policy_file" => "\"/etc/kmsignd/key-policy.json\"",
         "utxo" => "\"mainnet\"",
-        "evm" | "network" => "\"mainnet\"",
+        "evm" | "network" | "xrp" | "solana" | "cardano" => "\"mainnet\"",
         "asset" => "\"AVAX\"",
         "contract" => "\"0xB31f66AA3C1e785363F0875A1B74E27b85FD66c7\"",
         "decimals" => "18",

@@ -22,8 +22,10 @@ use crate::store::CachedWallet;
 use crate::store::commits::{GuardedContent, Judged, Recorded, Reserved, ReservedGuarded, SlotPayload};
 use crate::store::wallets::Wallet;
 use crate::verify::VerifiedSignature;
-use crate::wallets::content::{Assemble, Content, ContentPayload, Lookup};
-use crate::wallets::{facts_of, select, sign_evm, sign_message, sign_psbt, unknown, unreadable};
+use crate::wallets::content::{Assemble, Content, ContentPayload, Lookup, Spends};
+use crate::wallets::{
+    facts_of, select, sign_cardano, sign_evm, sign_message, sign_psbt, sign_solana, sign_xrp, unknown, unreadable,
+};
 
 /// A content with what the policy says of it.
 pub struct Considered {
@@ -61,6 +63,14 @@ impl Services {
                 sign_message::utxo(&lookup, &message.selector, message.message.as_str(), message.format)
             }
             Request::SignPsbt(signing) => sign_psbt::psbt(&lookup, &signing.network, &signing.psbt, signing.finalize),
+            Request::SignXrp(signing) => {
+                sign_xrp::transaction(&lookup, &signing.selector, &signing.transaction, signing.multi_sign)
+            }
+            Request::SignSolana(signing) => sign_solana::transaction(&lookup, &signing.selector, &signing.transaction),
+            Request::SignSolanaMessage(message) => sign_message::solana(&lookup, &message.selector, message.message.as_bytes()),
+            Request::SignCardano(signing) => {
+                sign_cardano::transaction(&lookup, &signing.selector, &signing.transaction, signing.resolved_inputs.as_deref())
+            }
             request => Err(Failure::Internal(format!("{request:?} has no content"))),
         }
     }
@@ -81,8 +91,8 @@ impl Services {
         request: &Request,
         content: Content,
     ) -> Result<Considered, Failure> {
-        // Only messages may do without guards: a transaction whose decoder forgot them is not signed.
-        if content.spends.is_none() && method.action != Action::SignMessage {
+        // Only messages may spend nothing: a transaction whose decoder forgot its guards is not signed.
+        if matches!(content.spends, Spends::Nothing) && method.action != Action::SignMessage {
             return Err(Failure::Internal(format!("{} has no guards", method.name)));
         }
         let guarded = guard(&content)?;
@@ -202,7 +212,7 @@ impl Services {
         }
         match guarded {
             Some(guarded) => self.sign_guarded(judged, content, guarded).await,
-            None => self.sign_message(judged, content).await,
+            None => self.sign_unguarded(judged, content).await,
         }
     }
 
@@ -216,6 +226,10 @@ impl Services {
             Request::SignPersonal(personal) => by_address(&personal.address),
             Request::SignTypedData(signing) => by_address(&signing.address),
             Request::SignUtxoMessage(message) => message.selector.clone(),
+            Request::SignXrp(signing) => signing.selector.clone(),
+            Request::SignSolana(signing) => signing.selector.clone(),
+            Request::SignSolanaMessage(message) => message.selector.clone(),
+            Request::SignCardano(signing) => signing.selector.clone(),
             // An input of a wallet that is hidden is as one of nobody's.
             Request::SignPsbt(signing) => {
                 let may_read = |wallet: &Wallet| self.may_read(caller, wallet);
@@ -243,10 +257,10 @@ impl Services {
     }
 
     /// Has a content signed that spends nothing that may be spent once.
-    async fn sign_message(self: Arc<Self>, judged: Judged, content: Content) -> Recorded {
+    async fn sign_unguarded(self: Arc<Self>, judged: Judged, content: Content) -> Recorded {
         let Content { payloads, assemble, .. } = content;
         let Ok([ContentPayload { wallet, payload, .. }]) = <[_; 1]>::try_from(payloads) else {
-            let failure = Failure::Internal("a message needs one signature".to_owned());
+            let failure = Failure::Internal("a content without guards needs one signature".to_owned());
             return self.store.record_refusal(judged, failure).await;
         };
         match self.store.reserve_signing(judged, wallet.wallet_id, payload).await {
@@ -299,8 +313,8 @@ impl Services {
 
 /// What is to be reserved.
 fn guard(content: &Content) -> Result<Option<GuardedContent>, Failure> {
-    let Some(spends) = &content.spends else { return Ok(None) };
-    let guarded = Guarded::new(spends.content, spends.guards.clone(), &Replaced::of(&content.decoded));
+    let Spends::Once { content: hash, guards } = &content.spends else { return Ok(None) };
+    let guarded = Guarded::new(*hash, guards.clone(), &Replaced::of(&content.decoded));
     let guarded = guarded.map_err(|error: GuardsError| Failure::TransactionRefused {
         rule: Rule::Guards,
         reason: format!("the transaction {error}"),
@@ -355,7 +369,7 @@ fn facts(content: &Content, summary: &Summary, allowed: bool) -> Facts {
     };
     let digest = match (&content.payloads[..], &content.spends) {
         ([one], _) => Some(one.payload.digest()),
-        (_, Some(spends)) => Some(spends.content.to_string()),
+        (_, Spends::Once { content, .. }) => Some(content.to_string()),
         _ => None,
     };
     Facts {

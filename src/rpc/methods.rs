@@ -1,10 +1,13 @@
 //! THE method table: which methods exist, with what action, parameters and result. The dispatcher, the API reference
 //! (docs/api.md) and the OpenRPC document are made from it.
 
+mod cardano;
 mod evm;
 mod lifecycle;
+mod solana;
 mod unknown;
 mod utxo;
+mod xrp;
 
 use super::params::Fields;
 use super::{
@@ -77,15 +80,15 @@ macro_rules! param_types {
 
 param_types! {
     UserId r#"{"type":"string","minLength":1,"maxLength":128,"pattern":"^[A-Za-z0-9+=._:/@-]+$"}"# "the exchange's user, 1 to 128 of A-Z a-z 0-9 + = . _ : / @ -";
-    Asset r#"{"type":"string"}"# "a ticker: BTC, LTC, DOGE, ETH, BNB (BSC), POL (POLYGON, MATIC), or one from the configuration";
+    Asset r#"{"type":"string"}"# "a ticker: BTC, LTC, DOGE, ETH, BNB (BSC), POL (POLYGON, MATIC), XRP, SOL, ADA, or one from the configuration";
     Network r#"{"type":"string"}"# "a network of the asset; without it the configured default";
-    AddressType r#"{"enum":["p2wpkh","p2sh-p2wpkh","p2pkh","eip55"]}"# "p2wpkh, p2sh-p2wpkh, p2pkh or eip55, as the asset has it";
+    AddressType r#"{"enum":["p2wpkh","p2sh-p2wpkh","p2pkh","eip55","classic","base58","enterprise"]}"# "p2wpkh, p2sh-p2wpkh, p2pkh, eip55, classic, base58 or enterprise, as the asset has it";
     Label r#"{"type":"string","minLength":1,"maxLength":128}"# "a text for people, 1 to 128 characters";
     RequestId r#"{"type":"string","minLength":1,"maxLength":128}"# "makes the call safe to retry, 1 to 128 characters";
     OnBehalfOf r#"{"type":"string","minLength":1,"maxLength":128}"# "the exchange's own end user, recorded in the audit, 1 to 128 characters";
     WalletId r#"{"type":"string","format":"uuid"}"# "a wallet's id (UUID version 7)";
     KeyArn r#"{"type":"string","maxLength":256}"# "the ARN of a wallet's KMS key";
-    Address r#"{"type":"string","maxLength":100}"# "an address, at most 100 bytes";
+    Address r#"{"type":"string","maxLength":128}"# "an address, at most 128 bytes";
     KeySpec r#"{"enum":["ECC_SECG_P256K1","ECC_SECG_P256_K1","ECC_NIST_EDWARDS25519"]}"# "the kind of key; one that does not fit the asset is refused";
     Digest r#"{"type":"string","pattern":"^(0x)?[0-9a-fA-F]{64}$"}"# "32 bytes as hex, with or without 0x; signed as they are";
     Status r#"{"enum":["PENDING","CREATED","DISABLED","PENDING_DELETION","DELETED","FAILED"]}"# "a wallet's state";
@@ -106,6 +109,12 @@ param_types! {
     Psbt r#"{"type":"string","contentEncoding":"base64"}"# "a PSBT, version 0 or 2, in base64";
     Finalize r#"{"type":"boolean"}"# "whether to finalize the PSBT and give the transaction; true without it";
     MessageFormat r#"{"enum":["legacy","bip137","bip322"]}"# "how the signature is written: legacy, bip137 or bip322";
+    XrpTransaction r#"{"type":"object"}"# "a transaction of the XRP Ledger as JSON, without SigningPubKey, TxnSignature and Signers, which are set here";
+    MultiSign r#"{"type":"boolean"}"# "whether the wallet signs as one of several signers of another account; false without it";
+    SolanaTransaction r#"{"type":"string","contentEncoding":"base64"}"# "a transaction of Solana, legacy or version 0, in base64; places of signatures not yet made are zeros";
+    MessageBase64 r#"{"type":"string","contentEncoding":"base64"}"# "the message in base64";
+    CardanoTransaction r#"{"type":"string","pattern":"^(0x)?([0-9a-fA-F]{2})+$"}"# "a whole transaction of Cardano as hex of its CBOR";
+    ResolvedInputs r#"{"type":"array","items":{"type":"object","required":["txId","index","address","value"]}}"# "what the inputs are: `[{txId, index, address, value: {lovelace, assets?}}]`";
     WindowDays r#"{"type":"integer","minimum":7,"maximum":30}"# "days until KMS deletes the key: 7 to 30; without it `[keys] deletion_window_days`";
 }
 
@@ -144,6 +153,10 @@ result_types! {
     Authorization r#"{"type":"object","required":["chainId","address","nonce","yParity","r","s"]}"# "`{chainId, address (the contract), nonce, yParity, r, s}`, as a transaction's authorizationList takes it";
     SignedPsbt r#"{"type":"object","required":["psbt","complete","signed"]}"# "`{psbt, complete, signed: [{input, walletId, sighashType}], transaction?, txid?}`";
     UtxoSignature r#"{"type":"object","required":["signature","address","format"]}"# "`{signature (base64), address, format, prefixedSignature? (of bip322: with the `smp` in front that BIP-322 has since its version 1.0.0)}`";
+    XrpTransaction r#"{"type":"object","required":["txBlob","hash","transaction"]}"# "`{txBlob (upper-case hex, ready to submit), hash, transaction}`";
+    SolanaTransaction r#"{"type":"object","required":["transaction","signature","complete"]}"# "`{transaction (base64), signature (base58), complete (every signature is there)}`";
+    SolanaSignature r#"{"type":"object","required":["signature"]}"# "`{signature (base58)}`";
+    CardanoTransaction r#"{"type":"object","required":["transaction","witness","txId"]}"# "`{transaction (hex of its CBOR), witness (hex of CBOR: verification key and signature), txId}`";
     ScheduledDeletion r#"{"type":"object","required":["keyId","status","deletionDate"]}"# "`{keyId, status, deletionDate (the earliest)}`";
     Accounts r#"{"type":"array","items":{"type":"string"}}"# "addresses, at most 1000";
     Text r#"{"type":"string"}"# "a string";
@@ -411,6 +424,10 @@ pub static METHODS: &[Method] = &[
     evm::SIGN_AUTHORIZATION,
     utxo::SIGN_PSBT,
     utxo::SIGN_MESSAGE,
+    xrp::SIGN_TRANSACTION,
+    solana::SIGN_TRANSACTION,
+    solana::SIGN_MESSAGE,
+    cardano::SIGN_TRANSACTION,
     Method {
         name: "policy_explain",
         aliases: &[],

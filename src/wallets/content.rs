@@ -28,8 +28,7 @@ pub struct Content {
     pub more_actions: Vec<Action>,
     /// One for each signature, at least one.
     pub payloads: Vec<ContentPayload>,
-    /// `None` for what spends nothing that may be spent once: a message.
-    pub spends: Option<Spends>,
+    pub spends: Spends,
     /// Makes the answer of the proven signatures, which come in the order of `payloads`.
     pub assemble: Assemble,
 }
@@ -51,11 +50,16 @@ impl OwnRecipient {
     }
 }
 
-/// What a content spends once, and what tells it from every other one.
+/// What a content spends.
 #[derive(Debug, Clone)]
-pub struct Spends {
-    pub content: ContentHash,
-    pub guards: Vec<Guard>,
+pub enum Spends {
+    /// What may be spent once, and what tells this content from every other one.
+    Once { content: ContentHash, guards: Vec<Guard> },
+    /// What has nothing that it takes the place of: a transaction of Solana. Its chain takes one signature once; the same
+    /// instructions with another blockhash are another payment, which a requestId alone can hold back.
+    BySignature,
+    /// Nothing: a message.
+    Nothing,
 }
 
 /// One signature that is needed.
@@ -91,6 +95,18 @@ impl Lookup<'_> {
             Failure::invalid(selector.param(), "names a wallet whose network is no longer configured; put it back to sign")
         })?;
         Ok((wallet, network))
+    }
+
+    /// As [`Lookup::wallet`], of a wallet that holds this asset.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidParams`] if it is another asset's.
+    pub fn wallet_of(&self, selector: &Selector, asset: &str) -> Result<(Arc<CachedWallet>, Network), Failure> {
+        let (wallet, network) = self.wallet(selector)?;
+        if network.asset() == asset {
+            return Ok((wallet, network));
+        }
+        Err(Failure::invalid(selector.param(), format!("names a wallet of {}; this method signs for {asset}", network.asset())))
     }
 
     /// Marks what goes to a wallet of ours that signs. Gives those that do not, too.

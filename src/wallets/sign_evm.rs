@@ -32,10 +32,10 @@ pub fn transaction(lookup: &Lookup<'_>, request: &TransactionRequest) -> Result<
         decoded,
         recipients,
         more_actions: if transaction.delegates() { vec![Action::Delegate] } else { Vec::new() },
-        spends: Some(Spends {
+        spends: Spends::Once {
             content: ContentHash::of_wallet(wallet.wallet_id, &transaction.signing_preimage()),
             guards: vec![Guard::evm_nonce(wallet.wallet_id, transaction.chain_id(), transaction.nonce())],
-        }),
+        },
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         network,
         assemble: Box::new(move |signatures| {
@@ -58,10 +58,10 @@ pub fn authorization(lookup: &Lookup<'_>, request: &AuthorizationRequest) -> Res
         recipients: Vec::new(),
         // `delegate` is the method's own action.
         more_actions: Vec::new(),
-        spends: Some(Spends {
+        spends: Spends::Once {
             content: ContentHash::of_wallet(wallet.wallet_id, &authorization.signing_preimage()),
             guards: vec![Guard::evm_nonce(wallet.wallet_id, request.chain_id, authorization.nonce())],
-        }),
+        },
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         network,
         assemble: Box::new(move |signatures| {

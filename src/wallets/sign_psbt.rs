@@ -58,7 +58,7 @@ pub fn psbt(lookup: &Lookup<'_>, network: &Network, request: &PsbtRequest, final
         network: network.clone(),
         more_actions: if partial { vec![Action::SignPartial] } else { Vec::new() },
         payloads: payloads(&plan, &wallets),
-        spends: Some(spends(network, &plan)),
+        spends: spends(network, &plan),
         assemble: assemble(request.clone(), plan, wallets.iter().map(|wallet| wallet.wallet_id).collect(), finalize),
     })
 }
@@ -159,7 +159,10 @@ fn spends(network: &Network, plan: &Plan) -> Spends {
         txid.reverse();
         Guard::outpoint(network, &txid, input.coin.outpoint.vout)
     };
-    Spends { content: ContentHash::of_all_signers(network, &plan.content()), guards: plan.inputs().iter().map(guard).collect() }
+    Spends::Once {
+        content: ContentHash::of_all_signers(network, &plan.content()),
+        guards: plan.inputs().iter().map(guard).collect(),
+    }
 }
 
 #[derive(Serialize)]

@@ -76,7 +76,7 @@ impl MessageFormat {
             AddressType::P2pkh => &[Self::Legacy, Self::Bip137],
             AddressType::P2shP2wpkh => &[Self::Bip137],
             AddressType::P2wpkh => &[Self::Bip322, Self::Bip137],
-            AddressType::Eip55 => &[],
+            _ => &[],
         }
     }
 
@@ -182,7 +182,7 @@ impl SignableMessage {
             // BIP-137; for a compressed key's p2pkh address it is what signmessage writes.
             (_, AddressType::P2shP2wpkh) => (legacy_digest(prefix, text), Written::Compact { header: 35 }),
             (_, AddressType::P2wpkh) => (legacy_digest(prefix, text), Written::Compact { header: 39 }),
-            (_, AddressType::P2pkh | AddressType::Eip55) => (legacy_digest(prefix, text), Written::Compact { header: 31 }),
+            (_, _) => (legacy_digest(prefix, text), Written::Compact { header: 31 }),
         };
         Ok(Self { format, digest, written })
     }

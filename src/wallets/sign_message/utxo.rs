@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::content::{Content, ContentPayload, Lookup};
+use super::super::content::{Content, ContentPayload, Lookup, Spends};
 use super::super::{public_key, unknown};
 use crate::chains::networks::Network;
 use crate::chains::utxo::message::{MessageError, MessageFormat, SignableMessage, with_variant};
@@ -34,7 +34,7 @@ pub fn utxo(lookup: &Lookup<'_>, selector: &Selector, message: &str, format: Opt
         network,
         more_actions: Vec::new(),
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(signable.digest()) }],
-        spends: None,
+        spends: Spends::Nothing,
         assemble: Box::new(move |signatures| answer(&signable, &address, signatures)),
     })
 }

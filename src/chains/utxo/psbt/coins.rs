@@ -73,7 +73,7 @@ pub fn coins(request: &PsbtRequest, network: &Network, allow_witness_utxo_only: 
 fn most(network: &Network) -> Result<u64, DecodeError> {
     match network.params() {
         Family::Utxo(_) => Ok(max_money(network)),
-        Family::Evm { .. } => Err(DecodeError::invalid("asset", format!("{network} has no PSBTs; BTC, LTC and DOGE have"))),
+        _ => Err(DecodeError::invalid("asset", format!("{network} has no PSBTs; BTC, LTC and DOGE have"))),
     }
 }
 

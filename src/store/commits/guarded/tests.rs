@@ -53,7 +53,7 @@ impl Rig {
         let caller = Caller::from_socket(&ours).unwrap();
         let text = dev_policy(caller.uid());
         let policy = Policy::compile(&[Source { name: "test.cedar".to_owned(), text }], &|_, _| None).unwrap();
-        let networks = Networks::new(&NetworkDefaults { utxo: None, evm: None }, &[]).unwrap();
+        let networks = Networks::new(&NetworkDefaults::default(), &[]).unwrap();
         let rig = Self {
             store: open(&directory),
             directory,

@@ -1,0 +1,19 @@
+//! What sol_signTransaction has signed, and what it answers.
+
+use super::content::{Content, Lookup};
+use crate::chains::solana::transaction::SolanaTransactionRequest;
+use crate::outcome::Failure;
+use crate::rpc::Selector;
+
+/// Decodes a transaction.
+///
+/// # Errors
+/// As [`Lookup::wallet_of`].
+pub fn transaction(
+    lookup: &Lookup<'_>,
+    selector: &Selector,
+    _transaction: &SolanaTransactionRequest,
+) -> Result<Content, Failure> {
+    let _ = lookup.wallet_of(selector, "SOL")?;
+    Err(Failure::Internal("not read yet".to_owned()))
+}
