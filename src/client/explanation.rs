@@ -91,12 +91,24 @@ pub enum Unit {
     Satoshi,
     /// A thousand millionth of a coin.
     Gwei,
+    /// A millionth of an XRP.
+    Drop,
+    /// A thousand millionth of a SOL.
+    Lamport,
+    /// A millionth of an ADA.
+    Lovelace,
 }
 
 impl Unit {
     /// The unit of a method's amounts.
     pub fn of(method: &str) -> Self {
-        if method.starts_with("utxo_") { Self::Satoshi } else { Self::Gwei }
+        match method.split_once('_') {
+            Some(("utxo", _)) => Self::Satoshi,
+            Some(("xrp", _)) => Self::Drop,
+            Some(("sol", _)) => Self::Lamport,
+            Some(("ada", _)) => Self::Lovelace,
+            _ => Self::Gwei,
+        }
     }
 
     /// How many make a coin, the digits of that, and its name.
@@ -104,6 +116,9 @@ impl Unit {
         match self {
             Self::Satoshi => (100_000_000, 8, "of the smallest unit"),
             Self::Gwei => (1_000_000_000, 9, "gwei"),
+            Self::Drop => (1_000_000, 6, "drops"),
+            Self::Lamport => (1_000_000_000, 9, "lamports"),
+            Self::Lovelace => (1_000_000, 6, "lovelace"),
         }
     }
 }
@@ -221,7 +236,9 @@ impl Summary {
         if self.total_out == 0 && self.fee == 0 {
             return Vec::new();
         }
-        let at_most = if coin.unit == Unit::Gwei { "at most " } else { "" };
+        // Where what is signed fixes it, it is what it is.
+        let is_fixed = matches!(coin.unit, Unit::Satoshi | Unit::Drop);
+        let at_most = if is_fixed { "" } else { "at most " };
         let fee = format!("{at_most}{}", coin.amount(self.fee));
         vec![Row::new("leaves in all", &coin.amount(self.total_out)), Row::new("fee", &fee)]
     }
@@ -372,6 +389,10 @@ mod tests {
         assert_eq!(bitcoin.amount(5), "0.00000005 BTC");
         assert_eq!(ETHER.amount(1_500_000_000), "1.500000000 ETH");
         assert_eq!(Coin { ticker: None, ..ETHER }.amount(7), "7 gwei");
+        let coin = |ticker, method| Coin { ticker: Some(ticker), unit: Unit::of(method) }.amount(1_234_567_890);
+        assert_eq!(coin("XRP", "xrp_signTransaction"), "1234.567890 XRP");
+        assert_eq!(coin("SOL", "sol_signTransaction"), "1.234567890 SOL");
+        assert_eq!(coin("ADA", "ada_signTransaction"), "1234.567890 ADA");
         for cut in [UNCOUNTED, u64::MAX] {
             assert_eq!(ETHER.amount(cut), "more than can be counted");
         }

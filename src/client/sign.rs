@@ -2,30 +2,27 @@
 //! every call, and the daemon decodes and judges them again. While somebody thinks, something else may be signed that this then replaces,
 //! or the policy may change: after the answer it is explained once more, and asked again if that is not what was shown.
 
+mod documents;
+
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::error::ClientError;
 use super::exit::Exit;
 use super::explanation::{self, Coin, Context, Explanation, Unit};
-use super::input::{self, Document, Repeatable};
+use super::input::{Document, Repeatable};
 use super::layout::{MIN_COLUMNS, Page};
 use super::output::json_line;
 use super::session::{self, Session};
 use super::terminal;
 use super::wallet::Wallet;
-use crate::chains::utxo::message::MessageFormat;
-use crate::ids::WalletId;
+use documents::{Cardano, Evm, Message, Psbt, Solana, TypedData, Xrp};
 
 /// How many of the wallets that sign are looked up, so that they are shown by more than their ids.
 const NAMED_WALLETS: usize = 5;
@@ -57,85 +54,26 @@ pub enum Command {
     #[command(after_help = "Example:
   kmsign sign typed-data order.json --address 0x52908400098527886E0F7030069857D2E4169EE7")]
     TypedData(TypedData),
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Evm {
-    /// A JSON file; - reads standard input
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    document: Document,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Psbt {
-    /// A PSBT, binary or in base64; - reads standard input
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    document: Document,
-    /// The ticker, such as BTC or LTC
-    #[arg(long, value_parser = input::name)]
-    asset: String,
-    /// One of the asset's networks [default: as the daemon is configured]
-    #[arg(long, value_parser = input::name)]
-    network: Option<String>,
-    /// Leave the signatures in the PSBT, and make no transaction of it
-    #[arg(long)]
-    no_finalize: bool,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Message {
-    /// A file; - reads standard input
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    document: Document,
-    #[command(flatten)]
-    signer: Signer,
-    /// How the signature of a Bitcoin-like wallet is written [default: as its address type has it]
-    #[arg(long, value_parser = formats())]
-    format: Option<MessageFormat>,
-    /// Sign the file's last line break too
-    #[arg(long)]
-    exact: bool,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct TypedData {
-    /// A JSON file; - reads standard input
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    document: Document,
-    #[command(flatten)]
-    signer: Signer,
-    #[command(flatten)]
-    how: How,
-}
-
-/// Whose key signs.
-#[derive(Debug, clap::Args)]
-pub struct Signer {
-    #[command(flatten)]
-    name: SignerName,
-    /// Tells apart wallets that share an address
-    #[arg(long, value_parser = input::name, requires = "address")]
-    asset: Option<String>,
-    /// Tells apart wallets that share an address
-    #[arg(long, value_parser = input::name, requires = "asset")]
-    network: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct SignerName {
-    /// The wallet's id
-    #[arg(long, value_name = "WALLET-ID")]
-    wallet: Option<WalletId>,
-    /// One of the wallet's addresses
-    #[arg(long, value_parser = input::address)]
-    address: Option<String>,
+    /// Sign a transaction of the XRP Ledger
+    ///
+    /// The file has the transaction's JSON, with `Fee`, `Sequence` or `TicketSequence`, and preferably `LastLedgerSequence`. SigningPubKey
+    /// and TxnSignature are set by the daemon.
+    #[command(after_help = "Examples:
+  kmsign sign xrp payment.json --address rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh
+  kmsign sign xrp payment.json --wallet 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 --multi-sign")]
+    Xrp(Xrp),
+    /// Sign a transaction of Solana
+    ///
+    /// Legacy or version 0. The same payment with another blockhash is another payment: give --request-id to be able to try again.
+    #[command(after_help = "Example:
+  kmsign sign solana transfer.tx --wallet 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 --request-id payout-17")]
+    Solana(Solana),
+    /// Sign a transaction of Cardano
+    ///
+    /// A whole transaction, as CBOR in hex or binary, or as the JSON that cardano-cli writes (with `cborHex`).
+    #[command(after_help = "Example:
+  kmsign sign cardano tx.draft --wallet 0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60 --resolved-inputs inputs.json")]
+    Cardano(Cardano),
 }
 
 /// What goes with every document.
@@ -149,10 +87,6 @@ pub struct How {
     output: Option<PathBuf>,
     #[command(flatten)]
     repeat: Repeatable,
-}
-
-fn formats() -> impl TypedValueParser<Value = MessageFormat> {
-    PossibleValuesParser::new(MessageFormat::ALL.map(MessageFormat::as_str)).try_map(|text| text.parse())
 }
 
 /// The call that signs, without what makes it repeatable.
@@ -199,7 +133,10 @@ impl Command {
             Self::Evm(Evm { document, how })
             | Self::Psbt(Psbt { document, how, .. })
             | Self::Message(Message { document, how, .. })
-            | Self::TypedData(TypedData { document, how, .. }) => (document, how),
+            | Self::TypedData(TypedData { document, how, .. })
+            | Self::Xrp(Xrp { document, how, .. })
+            | Self::Solana(Solana { document, how, .. })
+            | Self::Cardano(Cardano { document, how, .. }) => (document, how),
         };
         how.check(document)?;
         let call = match self {
@@ -207,107 +144,13 @@ impl Command {
             Self::Psbt(psbt) => psbt.call()?,
             Self::Message(message) => message.call(session)?,
             Self::TypedData(typed_data) => typed_data.call(session)?,
+            Self::Xrp(xrp) => xrp.call(session)?,
+            Self::Solana(solana) => solana.call(session)?,
+            Self::Cardano(cardano) => cardano.call(session)?,
         };
         how.sign(session, call)?;
         Ok(Exit::Done)
     }
-}
-
-impl Evm {
-    fn call(&self) -> Result<Call, ClientError> {
-        const WHAT: &str = "the transaction";
-        let (json, value) = read_json(&self.document, WHAT)?;
-        let Value::Object(members) = &value else { return Err(ClientError::input(WHAT, "must be a JSON object")) };
-        for (name, flag) in [("requestId", "--request-id"), ("onBehalfOf", "--on-behalf-of")] {
-            if members.get(name).is_some_and(|value| !value.is_null()) {
-                return Err(ClientError::input(WHAT, format!("has a member {name}; give it as {flag} instead")));
-            }
-        }
-        Call::new("eth_signTransaction").with("transaction", &json)
-    }
-}
-
-impl Psbt {
-    fn call(&self) -> Result<Call, ClientError> {
-        const WHAT: &str = "the PSBT";
-        let bytes = self.document.read(WHAT)?;
-        let base64 = if bytes.starts_with(b"psbt\xff") {
-            BASE64_STANDARD.encode(bytes)
-        } else {
-            let text = String::from_utf8(bytes).map_err(|_| ClientError::input(WHAT, "must be binary or base64"))?;
-            // Some tools wrap it.
-            text.split_ascii_whitespace().collect()
-        };
-        let call = Call { ticker: Some(self.asset.to_uppercase()), ..Call::new("utxo_signPsbt") };
-        call.with("asset", &self.asset)?
-            .with_some("network", self.network.as_ref())?
-            .with("psbt", &base64)?
-            .with("finalize", &!self.no_finalize)
-    }
-}
-
-impl Message {
-    fn call(&self, session: &mut Session) -> Result<Call, ClientError> {
-        const WHAT: &str = "the message";
-        let mut bytes = self.document.read(WHAT)?;
-        if !self.exact && bytes.ends_with(b"\n") {
-            bytes.pop();
-            if bytes.ends_with(b"\r") {
-                bytes.pop();
-            }
-        }
-        let wallet = self.signer.find(session)?;
-        let message_sha256 = Some(hex::encode(Sha256::digest(&bytes)));
-        let call = |method| Call { wallet_id: Some(wallet.wallet_id.clone()), message_sha256, ..Call::new(method) };
-        if wallet.is_evm() {
-            if self.format.is_some() {
-                return Err(ClientError::Usage("--format is for wallets like Bitcoin's"));
-            }
-            let data = format!("0x{}", hex::encode(bytes));
-            return call("personal_sign").with("data", &data)?.with("address", &wallet.address);
-        }
-        let text = String::from_utf8(bytes).map_err(|_| ClientError::input(WHAT, "is not UTF-8 text"))?;
-        let Signer { name: SignerName { wallet, address }, asset, network } = &self.signer;
-        call("utxo_signMessage")
-            .with_some("walletId", wallet.as_ref())?
-            .with_some("address", address.as_ref())?
-            .with_some("asset", asset.as_ref())?
-            .with_some("network", network.as_ref())?
-            .with("message", &text)?
-            .with_some("format", self.format.as_ref())
-    }
-}
-
-impl TypedData {
-    fn call(&self, session: &mut Session) -> Result<Call, ClientError> {
-        const WHAT: &str = "the typed data";
-        let (json, value) = read_json(&self.document, WHAT)?;
-        if !value.is_object() {
-            return Err(ClientError::input(WHAT, "must be a JSON object"));
-        }
-        let Wallet { wallet_id, address, .. } = self.signer.find(session)?;
-        let call = Call { wallet_id: Some(wallet_id), ..Call::new("eth_signTypedData_v4") };
-        call.with("address", &address)?.with("typedData", &json)
-    }
-}
-
-impl Signer {
-    fn find(&self, session: &mut Session) -> Result<Wallet, ClientError> {
-        let params = match &self.name.wallet {
-            Some(id) => json!({ "walletId": id }),
-            None => json!({ "address": self.name.address, "asset": self.asset, "network": self.network }),
-        };
-        session.ask("wallet_get", &params)
-    }
-}
-
-/// The JSON text, as it stands, and what it says.
-fn read_json(document: &Document, what: &'static str) -> Result<(Box<RawValue>, Value), ClientError> {
-    let text = document.read_text(what)?;
-    let wrong = |error| ClientError::input(what, format!("must be JSON: {error}"));
-    let value = serde_json::from_str(&text).map_err(wrong)?;
-    let json = RawValue::from_string(text.trim().to_owned()).map_err(wrong)?;
-    Ok((json, value))
 }
 
 impl How {
@@ -439,7 +282,7 @@ fn page() -> Page {
 
 /// What other programs want of a result: the signed transaction, else the PSBT, else the signature.
 fn raw(result: &Value) -> Option<String> {
-    let members = ["raw", "transaction", "psbt", "signature"];
+    let members = ["raw", "txBlob", "transaction", "psbt", "signature"];
     let text = result.as_str().or_else(|| members.iter().find_map(|name| result.get(name)?.as_str()))?;
     Some(text.to_owned())
 }

@@ -301,6 +301,10 @@ impl Wallet {
         self.address_type == AddressType::Eip55.as_str()
     }
 
+    pub fn is_solana(&self) -> bool {
+        self.address_type == AddressType::Base58.as_str()
+    }
+
     /// What tells it from others.
     pub fn in_a_line(&self) -> String {
         let label = self.label.as_ref().map_or_else(String::new, |label| format!(", {label}"));
@@ -417,7 +421,7 @@ mod tests {
         assert!(matches!("0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60".parse(), Ok(WalletName::Id(_))));
         assert!(matches!("arn:aws:kms:eu-central-1:111122223333:key/12ab".parse(), Ok(WalletName::Key(_))));
         assert!(matches!("0x52908400098527886E0F7030069857D2E4169EE7".parse(), Ok(WalletName::Address(_))));
-        for wrong in ["", "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "arn:aws:s3:::bucket", "a b", &"q".repeat(101)] {
+        for wrong in ["", "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "arn:aws:s3:::bucket", "a b", &"q".repeat(129)] {
             assert!(wrong.parse::<WalletName>().is_err(), "{wrong}");
         }
     }

@@ -23,6 +23,9 @@ fn resolve_knows_every_network_of_the_contract() {
         ("ETH", "mainnet sepolia hoodi holesky goerli"),
         ("BNB", "mainnet testnet"),
         ("POL", "mainnet amoy"),
+        ("XRP", "mainnet testnet devnet"),
+        ("SOL", "mainnet testnet devnet"),
+        ("ADA", "mainnet preprod preview"),
     ] {
         for name in names.split(' ') {
             let network = networks.resolve(asset, Some(name)).unwrap();
@@ -30,10 +33,12 @@ fn resolve_knows_every_network_of_the_contract() {
             assert_eq!(network.is_mainnet(), name == "mainnet");
             assert_eq!(network.chain_id().is_some(), network.family() == "evm");
             assert_eq!(network.address_types().first(), Some(&network.default_address_type()));
-            assert_eq!(network.key_spec(), KeySpec::EccSecgP256k1);
+            let is_edwards = ["SOL", "ADA"].contains(&asset);
+            let spec = if is_edwards { KeySpec::EccNistEdwards25519 } else { KeySpec::EccSecgP256k1 };
+            assert_eq!(network.key_spec(), spec);
         }
     }
-    assert_eq!(networks.iter().count(), 19);
+    assert_eq!(networks.iter().count(), 28);
 }
 
 #[test]
@@ -159,5 +164,5 @@ fn new_with_a_bad_chain_is_refused() {
 fn networks_of_two_registries_are_equal_by_value() {
     let set: std::collections::HashSet<Network> =
         [networks(None, None), networks(None, Some("amoy"))].iter().flat_map(|n| n.iter().cloned().collect::<Vec<_>>()).collect();
-    assert_eq!(set.len(), 19);
+    assert_eq!(set.len(), 28);
 }
