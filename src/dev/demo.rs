@@ -1,16 +1,21 @@
 //! `kmsignd dev --demo`: the main job, from outside: through the real socket, with a wallet for each asset and a transaction signed
-//! by each, read back from its bytes and checked here by libsecp256k1, while the embedded KMS signs with another library (k256).
+//! by each, read back from its bytes and checked here by libsecp256k1 or cryptoxide, while the embedded KMS signs with other libraries
+//! (k256, ed25519-dalek).
 //!
 //! No transaction of it can move anything: the coins that it spends never existed.
 
+mod cardano;
 mod evm;
+mod solana;
 mod utxo;
+mod xrp;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bitcoin::secp256k1::ecdsa::Signature;
 use comfy_table::{Table, presets};
+use pallas_crypto::key::ed25519::{PublicKey, Signature as Signature25519};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
@@ -18,7 +23,7 @@ use crate::client::connection::Connection;
 use crate::client::error::ClientError;
 
 /// The assets shown, each on its test network.
-const ASSETS: [&str; 6] = ["BTC", "LTC", "DOGE", "ETH", "BNB", "POL"];
+const ASSETS: [&str; 9] = ["BTC", "LTC", "DOGE", "ETH", "BNB", "POL", "XRP", "SOL", "ADA"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -38,6 +43,8 @@ struct Asked {
     params: Value,
     /// What it is, in a few words.
     what: &'static str,
+    /// The library that checks its signature.
+    checked_by: &'static str,
     check: Check,
 }
 
@@ -69,7 +76,7 @@ pub fn show(socket: &Path) -> Result<(), DemoError> {
             asked.what.to_owned(),
             format!("{}...", checked.id.get(..16).unwrap_or(&checked.id)),
             checked.bytes.to_string(),
-            "libsecp256k1".to_owned(),
+            asked.checked_by.to_owned(),
             format!("{:.1}", took.as_secs_f64() * 1000.0),
         ]);
     }
@@ -84,7 +91,13 @@ pub fn show(socket: &Path) -> Result<(), DemoError> {
 
 /// A transaction of the wallet's family.
 fn ask(wallet: &Value) -> Result<Asked, String> {
-    if member(wallet, "addressType")? == "eip55" { evm::ask(wallet) } else { utxo::ask(wallet) }
+    match member(wallet, "addressType")? {
+        "eip55" => evm::ask(wallet),
+        "classic" => xrp::ask(wallet),
+        "base58" => solana::ask(wallet),
+        "enterprise" => cardano::ask(wallet),
+        _ => utxo::ask(wallet),
+    }
 }
 
 /// Nodes relay no signature whose S is high (BIP-146, EIP-2).
@@ -92,6 +105,11 @@ fn require_low_s(signature: &Signature) -> Result<(), String> {
     let mut low = *signature;
     low.normalize_s();
     if low == *signature { Ok(()) } else { Err("S is high".to_owned()) }
+}
+
+fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), String> {
+    let verified = PublicKey::from(*key).verify(message, &Signature25519::from(*signature));
+    if verified { Ok(()) } else { Err("its signature does not verify".to_owned()) }
 }
 
 fn member<'a>(value: &'a Value, name: &str) -> Result<&'a str, String> {

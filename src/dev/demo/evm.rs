@@ -41,6 +41,7 @@ pub fn ask(wallet: &Value) -> Result<Asked, String> {
         method: "eth_signTransaction",
         params: json!([transaction]),
         what: "EIP-1559 transfer",
+        checked_by: "libsecp256k1",
         check: Box::new(move |answer| check(answer, expected, &from)),
     })
 }

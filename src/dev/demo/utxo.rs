@@ -49,6 +49,7 @@ pub fn ask(wallet: &Value) -> Result<Asked, String> {
         params: json!({ "asset": member(wallet, "asset")?, "network": member(wallet, "network")?,
                         "psbt": BASE64_STANDARD.encode(psbt.serialize()) }),
         what: if is_segwit { "PSBT of a p2wpkh coin" } else { "PSBT of a p2pkh coin" },
+        checked_by: "libsecp256k1",
         check: Box::new(move |answer| check(answer, &unsigned, &coin, key)),
     })
 }
