@@ -16,8 +16,8 @@ for argument; do
     previous=$argument
 done
 case $name in
-kmsignd | request | evm_transaction | typed_data | psbt | serde_json | hex | base64 | bitcoin | psbt_v2 | alloy_rlp | alloy_consensus | \
-    alloy_eips | alloy_primitives | alloy_sol_types | alloy_dyn_abi)
+kmsignd | request | *_transaction | typed_data | psbt | serde_json | hex | base64 | bitcoin | psbt_v2 | alloy_rlp | alloy_consensus | \
+    alloy_eips | alloy_primitives | alloy_sol_types | alloy_dyn_abi | bs58 | minicbor | pallas_* | solana_message)
     # Build scripts and macros run on the host, without libFuzzer.
     if [ -n "$target" ]; then
         set -- "$@" -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -3,7 +3,7 @@
 #
 #   run.sh SECONDS [TARGET...]
 #
-# Each target gets so many seconds, beginning with fuzz/corpus/TARGET. What it finds on the way is kept below
+# Each target gets so many seconds, two of them at a time, beginning with fuzz/corpus/TARGET. What it finds on the way is kept below
 # $CARGO_TARGET_DIR/fuzz/found, so that the next run goes on from there; an input that breaks something is left in
 # $CARGO_TARGET_DIR/fuzz/broken and named. cargo-fuzz itself is not used: it sets `--cfg fuzzing`, under which `bitcoin` takes wrong
 # hashes for right.
@@ -12,7 +12,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- request evm_transaction typed_data psbt
+[ $# -gt 0 ] || set -- request evm_transaction typed_data psbt xrp_transaction solana_transaction cardano_transaction
 build=$(mkdir -p "${CARGO_TARGET_DIR:-$here/../target}/fuzz" && cd "${CARGO_TARGET_DIR:-$here/../target}/fuzz" && pwd)
 host=$(rustc -vV | sed -n 's/^host: //p')
 
@@ -20,8 +20,9 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 CARGO_TARGET_DIR=$build RUSTC_WRAPPER=$here/instrument.sh \
     cargo build --locked --manifest-path "$here/Cargo.toml" --target "$host" --bins
 
-status=0
-for target; do
+# Fuzzes one target, and tells of it once it is done.
+fuzz() {
+    target=$1
     found=$build/found/$target seeds=$build/seeds/$target broken=$build/broken/$target
     rm -rf "$seeds"
     mkdir -p "$found" "$seeds" "$broken"
@@ -32,11 +33,27 @@ for target; do
         *) cp "$seed" "$seeds" ;;
         esac
     done
-    echo "fuzz $target for $seconds s, from $(find "$seeds" -type f | wc -l) seeds"
+    broke=''
     "$build/$host/debug/$target" "$found" "$seeds" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 \
-        -dict="$here/words.dict" -artifact_prefix="$broken/" -print_final_stats=1 -verbosity=1 2>"$build/$target.log" ||
-        { status=1; echo "$target broke: see $broken" >&2; tail -n 40 "$build/$target.log" >&2; }
+        -dict="$here/words.dict" -artifact_prefix="$broken/" -print_final_stats=1 -verbosity=1 2>"$build/$target.log" || broke=yes
+    echo "fuzz $target for $seconds s, from $(find "$seeds" -type f | wc -l) seeds"
     sed -n 's/^stat:://p; s/^Done /done: /p' "$build/$target.log"
     grep -E 'cov: [0-9]+' "$build/$target.log" | tail -n 1
+    [ -n "$broke" ] || return 0
+    echo "$target broke: see $broken" >&2
+    tail -n 40 "$build/$target.log" >&2
+    return 1
+}
+
+status=0
+while [ $# -gt 0 ]; do
+    fuzz "$1" &
+    first=$!
+    shift
+    if [ $# -gt 0 ]; then
+        fuzz "$1" || status=1
+        shift
+    fi
+    wait "$first" || status=1
 done
 exit $status
