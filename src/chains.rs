@@ -19,6 +19,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::keys::{KeySpec, PublicKey};
+use cardano::stake::StakeKeyHash;
 use networks::{Family, Network};
 
 /// The longest text that is looked at as an address, in bytes: Cardano's base addresses of test networks have 108.
@@ -41,11 +42,13 @@ pub enum AddressType {
     Base58,
     /// Cardano's without a stake part, CIP-19 type 6.
     Enterprise,
+    /// Cardano's with the hash of a stake key, CIP-19 type 0.
+    Base,
 }
 
 impl AddressType {
-    pub const ALL: [Self; 7] =
-        [Self::P2wpkh, Self::P2shP2wpkh, Self::P2pkh, Self::Eip55, Self::Classic, Self::Base58, Self::Enterprise];
+    pub const ALL: [Self; 8] =
+        [Self::P2wpkh, Self::P2shP2wpkh, Self::P2pkh, Self::Eip55, Self::Classic, Self::Base58, Self::Enterprise, Self::Base];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,6 +59,7 @@ impl AddressType {
             Self::Classic => "classic",
             Self::Base58 => "base58",
             Self::Enterprise => "enterprise",
+            Self::Base => "base",
         }
     }
 }
@@ -63,7 +67,7 @@ impl AddressType {
 /// Why an address type is refused. The sentence completes "`addressType` ...".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressTypeError {
-    #[error("must be one of p2wpkh, p2sh-p2wpkh, p2pkh, eip55, classic, base58, enterprise")]
+    #[error("must be one of p2wpkh, p2sh-p2wpkh, p2pkh, eip55, classic, base58, enterprise, base")]
     Unknown,
     #[error("p2tr is not served: taproot needs Schnorr signatures, which KMS does not make")]
     Taproot,
@@ -186,7 +190,22 @@ impl From<AddressType> for AddressKind {
             AddressType::Classic => Self::Classic,
             AddressType::Base58 => Self::Base58,
             AddressType::Enterprise => Self::Enterprise,
+            AddressType::Base => Self::Base,
         }
+    }
+}
+
+/// A form of a key's address: its type, and what else than the key it is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressForm {
+    pub address_type: AddressType,
+    /// There for [`AddressType::Base`], and for no other.
+    pub stake: Option<StakeKeyHash>,
+}
+
+impl From<AddressType> for AddressForm {
+    fn from(address_type: AddressType) -> Self {
+        Self { address_type, stake: None }
     }
 }
 
@@ -197,6 +216,8 @@ pub enum ChainError {
     AddressType(#[from] AddressTypeError),
     #[error("{network} needs an {expected} key")]
     KeySpec { network: String, expected: KeySpec },
+    #[error("a base address has a stake key, and no other address has one")]
+    StakeKey,
     #[error("the address cannot be written")]
     Encoding,
     #[error("the derived address does not read back as the same address of {network}")]
@@ -220,16 +241,20 @@ pub enum InvalidAddress {
     NotStandard { version: u8, bytes: usize },
 }
 
-/// The address of `key`, read back with the network's own parser before it is given out.
-pub fn derive_address(network: &Network, address_type: AddressType, key: &PublicKey) -> Result<Address, ChainError> {
+/// The address of `key` in this form, read back with the network's own parser before it is given out.
+pub fn derive_address(network: &Network, form: impl Into<AddressForm>, key: &PublicKey) -> Result<Address, ChainError> {
+    let AddressForm { address_type, stake } = form.into();
     let address_type = network.choose_address_type(Some(address_type))?;
+    if stake.is_some() != (address_type == AddressType::Base) {
+        return Err(ChainError::StakeKey);
+    }
     let wrong_key = || ChainError::KeySpec { network: network.to_string(), expected: network.key_spec() };
     let text = match network.params() {
         Family::Utxo(params) => utxo::derive(params, address_type, key.secp256k1().ok_or_else(wrong_key)?)?,
         Family::Evm { .. } => evm::derive(key.secp256k1().ok_or_else(wrong_key)?)?,
         Family::Xrp => xrp::derive(key.secp256k1().ok_or_else(wrong_key)?),
         Family::Solana => solana::derive(key.ed25519().ok_or_else(wrong_key)?),
-        Family::Cardano(network) => cardano::derive(network, key.ed25519().ok_or_else(wrong_key)?)?,
+        Family::Cardano(network) => cardano::derive(network, key.ed25519().ok_or_else(wrong_key)?, stake.as_ref())?,
     };
     match parse_address(network, &text) {
         Ok((address, kind)) if address.as_str() == text && kind == address_type.into() => Ok(address),
@@ -237,9 +262,23 @@ pub fn derive_address(network: &Network, address_type: AddressType, key: &Public
     }
 }
 
-/// Every address form that `key` has on `network`, the default one first.
-pub fn address_forms(network: &Network, key: &PublicKey) -> Result<Vec<(AddressType, Address)>, ChainError> {
-    network.address_types().iter().map(|&form| Ok((form, derive_address(network, form, key)?))).collect()
+/// Every address form that `key` has on `network`, the default one first. A base address is among them if there is a stake key for it.
+///
+/// # Errors
+/// As [`derive_address`].
+pub fn address_forms(
+    network: &Network,
+    stake: Option<StakeKeyHash>,
+    key: &PublicKey,
+) -> Result<Vec<(AddressType, Address)>, ChainError> {
+    let types = network.address_types().iter().copied();
+    types
+        .filter(|&address_type| address_type != AddressType::Base || stake.is_some())
+        .map(|address_type| {
+            let stake = stake.filter(|_| address_type == AddressType::Base);
+            Ok((address_type, derive_address(network, AddressForm { address_type, stake }, key)?))
+        })
+        .collect()
 }
 
 /// Reads an address to which coins on `network` can be sent: any standard output type, a wallet's or not.

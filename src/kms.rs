@@ -30,6 +30,10 @@ use crate::wallets::lifecycle::KeyState;
 pub const WALLET_ID_TAG: &str = "kmsignd:wallet-id";
 /// The tag that names the installation that made a key.
 pub const DEPLOYMENT_TAG: &str = "kmsignd:deployment";
+/// The tag that names the wallet whose key is the stake key of this one's base address.
+pub const STAKE_WALLET_ID_TAG: &str = "kmsignd:stake-wallet-id";
+/// The tag with the hash of that stake key: 56 hex digits.
+pub const STAKE_KEY_HASH_TAG: &str = "kmsignd:stake-key-hash";
 /// Keys looked at that claim to be one wallet's. More are a flood, behind which the right one may be: then none is adopted.
 const MAX_FOUND: usize = 50;
 
@@ -528,7 +532,7 @@ impl Kms {
     /// The tags that a wallet's key gets, and by which it is known again.
     pub fn tags_of(&self, wallet: &Wallet) -> Vec<(String, String)> {
         let tag = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
-        vec![
+        let mut tags = vec![
             tag(WALLET_ID_TAG, &wallet.wallet_id),
             tag(DEPLOYMENT_TAG, &self.deployment),
             tag("kmsignd:user-id", &wallet.user_id),
@@ -536,7 +540,12 @@ impl Kms {
             tag("kmsignd:created-at", &wallet.created_at),
             tag("asset", &wallet.ticker),
             tag("network", &wallet.network),
-        ]
+        ];
+        // A base address can't be derived again without it.
+        if let Some(stake) = wallet.stake {
+            tags.extend([tag(STAKE_WALLET_ID_TAG, &stake.wallet_id), tag(STAKE_KEY_HASH_TAG, &stake.key_hash)]);
+        }
+        tags
     }
 
     fn new_key(&self, wallet: &Wallet) -> NewKey {

@@ -195,7 +195,11 @@ impl Services {
         if self.rules.mainnet == Mainnet::Refused && new.network.is_mainnet() {
             return self.store.record_refusal(judged, create::no_mainnet()).await;
         }
-        let pending = create::pending(new, self.clock.now());
+        let stake = match self.stake(&judged.caller, new) {
+            Ok(stake) => stake,
+            Err(failure) => return self.store.record_refusal(judged, failure).await,
+        };
+        let pending = create::pending(new, stake, self.clock.now());
         let (mut permit, open) = match self.store.reserve_creation(judged, pending).await {
             Reserved::Proceed(permit, open) => (permit, open),
             Reserved::Settled(recorded) => return recorded,

@@ -208,6 +208,9 @@ pub struct NewWallet {
     pub address_type: AddressType,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    /// The wallet whose key becomes the stake key; there for a base address alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stake_wallet_id: Option<WalletId>,
 }
 
 /// How a wallet is named.

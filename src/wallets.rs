@@ -42,6 +42,9 @@ pub struct WalletView<'a> {
     pub asset: &'a str,
     pub network: &'a str,
     pub address_type: AddressType,
+    /// Of a base address: the wallet whose key is its stake key. What has become of it since, this does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stake_wallet_id: Option<WalletId>,
     pub address: Option<&'a str>,
     pub public_key: Option<String>,
     pub kms_key_id: Option<&'a KeyArn>,
@@ -63,6 +66,7 @@ impl<'a> From<&'a Wallet> for WalletView<'a> {
             asset: &wallet.ticker,
             network: &wallet.network,
             address_type: wallet.address_type,
+            stake_wallet_id: wallet.stake.map(|stake| stake.wallet_id),
             address: wallet.address.as_deref(),
             public_key: wallet.public_key.as_ref().map(|key| hex::encode(key.as_bytes())),
             kms_key_id: wallet.kms_key_id.as_ref(),

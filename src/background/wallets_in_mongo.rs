@@ -28,6 +28,9 @@ pub struct WalletDocument {
     /// Milliseconds since 1970.
     pub created_at: u64,
     pub address_type: Option<String>,
+    pub stake_wallet_id: Option<String>,
+    /// Hex.
+    pub stake_key_hash: Option<String>,
     /// Hex.
     pub public_key: Option<String>,
     pub key_spec: Option<String>,
@@ -146,6 +149,8 @@ fn wallet(document: &Document) -> Result<WalletDocument, MalformedDocument> {
         status: text("status")?,
         created_at: created_at.ok_or_else(|| malformed(document, "createdAt is no date since 1970".to_owned()))?,
         address_type: optional("addressType")?,
+        stake_wallet_id: optional("stakeWalletId")?,
+        stake_key_hash: optional("stakeKeyHash")?,
         public_key: optional("publicKey")?,
         key_spec: optional("keySpec")?,
         label: optional("label")?,

@@ -1,5 +1,6 @@
 //! Addresses of Cardano (CIP-19).
 
+pub mod stake;
 pub mod transaction;
 
 use pallas_addresses as pallas;
@@ -7,6 +8,7 @@ use pallas_crypto::hash::{Hash, Hasher};
 
 use super::networks::Network;
 use super::{AddressKind, ChainError, InvalidAddress};
+use stake::StakeKeyHash;
 
 /// What an address says of its network: preprod and preview have the same tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,10 +31,14 @@ fn key_hash(key: &[u8; 32]) -> Hash<28> {
     Hasher::<224>::hash(key)
 }
 
-/// The enterprise address of `key`.
-pub(super) fn derive(network: CardanoNetwork, key: &[u8; 32]) -> Result<String, ChainError> {
+/// The base address of `key` with this stake key (CIP-19 type 0), or without one its enterprise address (type 6).
+pub(super) fn derive(network: CardanoNetwork, key: &[u8; 32], stake: Option<&StakeKeyHash>) -> Result<String, ChainError> {
     let payment = pallas::ShelleyPaymentPart::key_hash(key_hash(key));
-    let address = pallas::ShelleyAddress::new(network.tag(), payment, pallas::ShelleyDelegationPart::Null);
+    let delegation = match stake {
+        Some(stake) => pallas::ShelleyDelegationPart::key_hash(Hash::from(*stake.as_bytes())),
+        None => pallas::ShelleyDelegationPart::Null,
+    };
+    let address = pallas::ShelleyAddress::new(network.tag(), payment, delegation);
     address.to_bech32().map_err(|_| ChainError::Encoding)
 }
 

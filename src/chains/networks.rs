@@ -193,7 +193,7 @@ impl Network {
             Evm { .. } => &[AddressType::Eip55],
             Xrp => &[AddressType::Classic],
             Solana => &[AddressType::Base58],
-            Cardano(_) => &[AddressType::Enterprise],
+            Cardano(_) => &[AddressType::Enterprise, AddressType::Base],
         }
     }
 

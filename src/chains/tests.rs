@@ -56,7 +56,7 @@ fn derive_address_gives_the_known_addresses_of_the_generator() {
         ),
         ("ETH", "mainnet", vec!["0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"]),
     ] {
-        let forms = address_forms(&network(asset, name), &generator()).unwrap();
+        let forms = address_forms(&network(asset, name), None, &generator()).unwrap();
         let texts: Vec<_> = forms.iter().map(|(_, address)| address.as_str()).collect();
         assert_eq!(texts, expected);
     }
@@ -66,7 +66,7 @@ fn derive_address_gives_the_known_addresses_of_the_generator() {
 fn derive_address_of_an_ed25519_key_is_refused() {
     let key = key(KeySpec::EccNistEdwards25519, ED25519);
     for (asset, name) in [("BTC", "mainnet"), ("ETH", "mainnet")] {
-        let error = address_forms(&network(asset, name), &key).unwrap_err();
+        let error = address_forms(&network(asset, name), None, &key).unwrap_err();
         assert_eq!(error.to_string(), format!("{asset} mainnet needs an ECC_SECG_P256K1 key"));
     }
 }
@@ -87,7 +87,7 @@ fn parse_address_reads_back_every_form_of_every_network() {
             KeySpec::EccSecgP256k1 => generator(),
             KeySpec::EccNistEdwards25519 => key(KeySpec::EccNistEdwards25519, ED25519),
         };
-        for (form, address) in address_forms(network, &key).unwrap() {
+        for (form, address) in address_forms(network, None, &key).unwrap() {
             assert_eq!(parse_address(network, address.as_str()), Ok((address, form.into())));
         }
     }

@@ -71,6 +71,10 @@ pub struct Create {
     #[arg(long, value_name = "TYPE", value_parser = address_types())]
     #[serde(skip_serializing_if = "Option::is_none")]
     address_type: Option<AddressType>,
+    /// ADA alone: the wallet whose key becomes the stake key of a base address
+    #[arg(long = "stake-wallet", value_name = "WALLET-ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stake_wallet_id: Option<WalletId>,
     /// A text for people
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,6 +288,7 @@ pub struct Wallet {
     pub asset: String,
     network: String,
     address_type: String,
+    stake_wallet_id: Option<String>,
     pub address: Option<String>,
     public_key: Option<String>,
     pub kms_key_id: Option<String>,
@@ -370,6 +375,7 @@ pub fn wallet(wallet: &Wallet, look: Look) -> String {
         ("created", cell(&wallet.created_at)),
         ("version", cell(&wallet.version.to_string())),
     ];
+    rows.extend(wallet.stake_wallet_id.as_ref().map(|id| ("stake wallet", cell(id))));
     rows.extend(wallet.deletion_date.as_ref().map(|date| ("deleted at", toned(date, Tone::Bad))));
     output::details(look, rows)
 }

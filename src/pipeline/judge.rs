@@ -9,11 +9,11 @@ use crate::ids::WalletId;
 use crate::outcome::Failure;
 use crate::policy::{Action, Context, Decision, Principal, Question, Resource, Spend};
 use crate::rpc::methods::Method;
-use crate::rpc::{Call, Request};
+use crate::rpc::{Call, NewWallet, Request};
 use crate::store::CachedWallet;
 use crate::store::commits::Judged;
-use crate::store::wallets::Wallet;
-use crate::wallets::{select, unknown, with_facts};
+use crate::store::wallets::{Stake, Wallet};
+use crate::wallets::{create, select, unknown, unreadable, with_facts};
 
 /// What a call is about.
 pub enum Subject {
@@ -74,6 +74,17 @@ impl Services {
         })
     }
 
+    /// The stake key that a new wallet's address is to name, if it is to name one.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] for a wallet that is not there, or that the caller may not read; as [`create::stake`].
+    pub(super) fn stake(&self, caller: &Caller, new: &NewWallet) -> Result<Option<Stake>, Failure> {
+        let Some(id) = new.stake_wallet_id else { return Ok(None) };
+        let wallet = self.store.wallet(id).map_err(unreadable)?.filter(|wallet| self.may_read(caller, wallet));
+        let wallet = wallet.ok_or_else(|| unknown("stakeWalletId"))?;
+        create::stake(&wallet, &new.network).map(Some)
+    }
+
     /// Whether the caller may stop everything, for which connections and slots are kept.
     pub fn may_freeze(&self, caller: &Caller) -> bool {
         self.ask(caller, Action::Freeze, Resource::Daemon, Context::Method("admin_freeze")).is_allowed()
@@ -130,6 +141,7 @@ fn facts(request: &Request, subject: &Subject) -> Facts {
             facts.user_id = Some(new.user_id.to_string());
             facts.asset = Some(new.network.asset().to_owned());
             facts.network = Some(new.network.network().to_owned());
+            facts.detail = new.stake_wallet_id.map(|id| format!("its stake key is that of wallet {id}"));
         }
         Request::SignHash(signing) => facts.digest = Some(signing.digest.to_string()),
         Request::AdminUnfreeze(unfreeze) => {

@@ -85,6 +85,9 @@ impl Services {
         if let Subject::Unknown(failure) = subject {
             return Err(if decision.is_allowed() { failure } else { denied(&decision) });
         }
+        if let (true, Request::WalletCreate(new)) = (decision.is_allowed(), request) {
+            self.stake(caller, new)?;
+        }
         Answer::of(&Explanation::new(explained, &decision))
     }
 

@@ -8,8 +8,8 @@ use crate::chains::{AddressKind, AddressType, parse_address};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, WalletId};
 use crate::keys::{PinnedKey, PublicKey};
-use crate::kms::{TaggedKey, WALLET_ID_TAG};
-use crate::store::wallets::Wallet;
+use crate::kms::{STAKE_KEY_HASH_TAG, STAKE_WALLET_ID_TAG, TaggedKey, WALLET_ID_TAG};
+use crate::store::wallets::{Stake, Wallet};
 use crate::wallets::lifecycle::Status;
 
 /// A wallet as something claims it to be.
@@ -45,12 +45,14 @@ impl Claim {
             return Err(format!("its keySpec is {spec:?}, and {network} has {}", network.key_spec()));
         }
         let version = document.version.unwrap_or(0);
+        let address_type = address_type(&network, document.address_type.as_deref(), Some(&document.address))?;
         let arn: KeyArn = read("kmsKeyId", &document.kms_key_id)?;
         let claim = Self {
             wallet: Wallet {
                 user_id: read("userId", &document.user_id)?,
                 ticker: document.asset.clone(),
-                address_type: address_type(&network, document.address_type.as_deref(), Some(&document.address))?,
+                address_type,
+                stake: stake(address_type, document.stake_wallet_id.as_deref(), document.stake_key_hash.as_deref())?,
                 status,
                 public_key: document.public_key.as_deref().map(|hex| public_key(&network, hex)).transpose()?,
                 address: Some(document.address.clone()),
@@ -87,9 +89,11 @@ impl Claim {
             .ok()
             .and_then(|at| at.parse().ok())
             .unwrap_or_else(|| Timestamp::from_unix_millis(wallet_id.unix_millis()));
+        let address_type = address_type(&network, tag("kmsignd:address-type").ok(), None)?;
         let wallet = Wallet {
             ticker: ticker.to_owned(),
-            address_type: address_type(&network, tag("kmsignd:address-type").ok(), None)?,
+            address_type,
+            stake: stake(address_type, tag(STAKE_WALLET_ID_TAG).ok(), tag(STAKE_KEY_HASH_TAG).ok())?,
             ..blank(wallet_id, &network, &key.arn, created_at, tag("kmsignd:user-id")?)?
         };
         let (rivals, contradiction) = (Vec::new(), None);
@@ -106,11 +110,13 @@ impl Claim {
     /// says another key or owner than the tags is a contradiction: either may have been changed by somebody.
     pub fn add_document(&mut self, document: &WalletDocument) {
         let wallet = &self.wallet;
+        let stake_wallet = wallet.stake.map(|stake| stake.wallet_id.to_string()).unwrap_or_default();
         let pairs = [
             ("kmsKeyId", document.kms_key_id.as_str(), self.arn.as_str()),
             ("userId", &document.user_id, wallet.user_id.as_str()),
             ("asset", &document.asset, &wallet.ticker),
             ("network", &document.network, &wallet.network),
+            ("stakeWalletId", document.stake_wallet_id.as_deref().unwrap_or_default(), &stake_wallet),
         ];
         if let Some((name, document, tags)) = pairs.into_iter().find(|(_, document, tags)| document != tags) {
             self.contradiction = Some(format!(
@@ -145,6 +151,7 @@ pub fn contradiction(wallet: &Wallet, claim: &Claim) -> Option<String> {
         .or_else(|| differ("asset", wallet.asset == claimed.asset))
         .or_else(|| differ("network", wallet.network == claimed.network))
         .or_else(|| differ("kmsKeyId", wallet.kms_key_id.as_ref().is_none_or(|key| *key == claim.arn)))
+        .or_else(|| differ("stake key", wallet.stake == claimed.stake))
         .or_else(|| differ("address", same(wallet.address.as_deref(), claimed.address.as_deref())))
 }
 
@@ -157,6 +164,7 @@ fn blank(wallet_id: WalletId, network: &Network, arn: &KeyArn, created_at: Times
         ticker: network.asset().to_owned(),
         network: network.network().to_owned(),
         address_type: network.default_address_type(),
+        stake: None,
         key_spec: network.key_spec(),
         status: Status::Created,
         kms_key_id: Some(arn.clone()),
@@ -188,6 +196,18 @@ fn address_type(network: &Network, written: Option<&str>, address: Option<&str>)
         (None, None) => None,
     };
     network.choose_address_type(asked).map_err(|error| format!("its addressType {error}"))
+}
+
+/// The stake key that is written: a base address has one, and no other has.
+fn stake(address_type: AddressType, wallet_id: Option<&str>, key_hash: Option<&str>) -> Result<Option<Stake>, String> {
+    match (address_type, wallet_id, key_hash) {
+        (AddressType::Base, Some(id), Some(hash)) => {
+            Ok(Some(Stake { wallet_id: read("stake wallet's id", id)?, key_hash: read("stake key's hash", hash)? }))
+        }
+        (AddressType::Base, ..) => Err("its address is a base address, and its stake key is missing".to_owned()),
+        (_, None, None) => Ok(None),
+        (other, ..) => Err(format!("its address is of type {other}, and it has a stake key")),
+    }
 }
 
 fn public_key(network: &Network, text: &str) -> Result<PinnedKey, String> {

@@ -13,7 +13,9 @@ use crate::chains::networks::Networks;
 use crate::chains::{Address, AddressType};
 use crate::clock::{Clock, Timestamp};
 use crate::keys::PublicKey;
-use crate::kms::{AttemptError, DEPLOYMENT_TAG, KeyDescription, Kms, KmsError, WALLET_ID_TAG};
+use crate::kms::{
+    AttemptError, DEPLOYMENT_TAG, KeyDescription, Kms, KmsError, STAKE_KEY_HASH_TAG, STAKE_WALLET_ID_TAG, WALLET_ID_TAG,
+};
 use crate::store::restore::RestoredWallet;
 use crate::store::wallets::Wallet;
 use crate::wallets::adopt::{Evidence, Expected, misfit};
@@ -21,7 +23,8 @@ use crate::wallets::create;
 use crate::wallets::lifecycle::Status;
 
 /// The tags that say whose key it is. Others may have been added or changed by people.
-const TAGS_THAT_MATCH: [&str; 5] = [WALLET_ID_TAG, DEPLOYMENT_TAG, "kmsignd:user-id", "asset", "network"];
+const TAGS_THAT_MATCH: [&str; 7] =
+    [WALLET_ID_TAG, DEPLOYMENT_TAG, "kmsignd:user-id", "asset", "network", STAKE_WALLET_ID_TAG, STAKE_KEY_HASH_TAG];
 
 /// How often KMS is asked anew after it could not be asked, each time within its own deadline: one bad minute must not break off a
 /// restore of hours.

@@ -82,11 +82,12 @@ param_types! {
     UserId r#"{"type":"string","minLength":1,"maxLength":128,"pattern":"^[A-Za-z0-9+=._:/@-]+$"}"# "the exchange's user, 1 to 128 of A-Z a-z 0-9 + = . _ : / @ -";
     Asset r#"{"type":"string"}"# "a ticker: BTC, LTC, DOGE, ETH, BNB (BSC), POL (POLYGON, MATIC), XRP, SOL, ADA, or one from the configuration";
     Network r#"{"type":"string"}"# "a network of the asset; without it the configured default";
-    AddressType r#"{"enum":["p2wpkh","p2sh-p2wpkh","p2pkh","eip55","classic","base58","enterprise"]}"# "p2wpkh, p2sh-p2wpkh, p2pkh, eip55, classic, base58 or enterprise, as the asset has it";
+    AddressType r#"{"enum":["p2wpkh","p2sh-p2wpkh","p2pkh","eip55","classic","base58","enterprise","base"]}"# "p2wpkh, p2sh-p2wpkh, p2pkh, eip55, classic, base58, enterprise or base, as the asset has it; base goes with stakeWalletId";
     Label r#"{"type":"string","minLength":1,"maxLength":128}"# "a text for people, 1 to 128 characters";
     RequestId r#"{"type":"string","minLength":1,"maxLength":128}"# "makes the call safe to retry, 1 to 128 characters";
     OnBehalfOf r#"{"type":"string","minLength":1,"maxLength":128}"# "the exchange's own end user, recorded in the audit, 1 to 128 characters";
     WalletId r#"{"type":"string","format":"uuid"}"# "a wallet's id (UUID version 7)";
+    StakeWalletId r#"{"type":"string","format":"uuid"}"# "ADA alone: the id of a CREATED wallet of the same network, whose key becomes the stake key of a base address; what becomes of that wallet later changes nothing of the address";
     KeyArn r#"{"type":"string","maxLength":256}"# "the ARN of a wallet's KMS key";
     Address r#"{"type":"string","maxLength":128}"# "an address, at most 128 bytes";
     KeySpec r#"{"enum":["ECC_SECG_P256K1","ECC_SECG_P256_K1","ECC_NIST_EDWARDS25519"]}"# "the kind of key; one that does not fit the asset is refused";
@@ -138,7 +139,7 @@ macro_rules! result_types {
 
 result_types! {
     Wallet r#"{"type":"object","required":["walletId","userId","asset","network","addressType","address","publicKey","kmsKeyId","keySpec","status","label","createdAt","version"]}"#
-        "Wallet: `{walletId, userId, asset, network, addressType, address, publicKey, kmsKeyId, keySpec, status, label, createdAt, version, deletionDate? (while PENDING_DELETION, and once DELETED)}`";
+        "Wallet: `{walletId, userId, asset, network, addressType, stakeWalletId? (of a base address), address, publicKey, kmsKeyId, keySpec, status, label, createdAt, version, deletionDate? (while PENDING_DELETION, and once DELETED)}`";
     WalletPage r#"{"type":"object","required":["wallets","nextCursor"]}"# "`{wallets: [Wallet], nextCursor}`";
     Addresses r#"{"type":"object","required":["walletId","addresses"]}"# "`{walletId, addresses: [{addressType, address}]}`";
     Validity r#"{"type":"object","required":["valid"]}"# "`{valid, addressType?, address? (canonical), reason?}`";
@@ -195,19 +196,22 @@ pub static METHODS: &[Method] = &[
             optional("addressType", ParamType::AddressType),
             optional("label", ParamType::Label),
             optional("idempotencyKey", ParamType::RequestId),
+            optional("stakeWalletId", ParamType::StakeWalletId),
             ON_BEHALF_OF,
         ],
         result: ResultType::Wallet,
         summary: "Makes a KMS key and the wallet that it is for. Retry with the same idempotencyKey; without one, a lost answer may leave a key behind.",
         read: |fields| {
             let network = fields.network()?;
-            let address_type = fields.address_type(&network)?;
+            let stake_wallet_id = fields.optional("stakeWalletId")?;
+            let address_type = fields.address_type(&network, stake_wallet_id.is_some())?;
             Ok(Request::WalletCreate(NewWallet {
                 user_id: fields.required("userId")?,
                 ticker: fields.required::<String>("asset")?.to_ascii_uppercase(),
                 network,
                 address_type,
                 label: fields.optional("label")?,
+                stake_wallet_id,
             }))
         },
     },
@@ -352,6 +356,7 @@ pub static METHODS: &[Method] = &[
                 network,
                 address_type,
                 label: fields.optional("address")?,
+                stake_wallet_id: None,
             }))
         },
     },

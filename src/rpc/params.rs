@@ -105,10 +105,25 @@ impl<'a> Fields<'a> {
         Ok(address)
     }
 
-    /// `addressType`, or the network's default.
-    pub fn address_type(&self, network: &Network) -> Result<AddressType, Failure> {
+    /// `addressType`, or the network's default; beside a stake wallet, a base address.
+    pub fn address_type(&self, network: &Network, with_stake_wallet: bool) -> Result<AddressType, Failure> {
         let asked = self.optional::<AddressType>("addressType")?;
-        network.choose_address_type(asked).map_err(|error| Failure::invalid("addressType", error))
+        if with_stake_wallet {
+            return if !network.address_types().contains(&AddressType::Base) {
+                let reason = format!("goes with ADA alone: an address of {} has no stake key", network.asset());
+                Err(Failure::invalid("stakeWalletId", reason))
+            } else if asked.is_none_or(|asked| asked == AddressType::Base) {
+                Ok(AddressType::Base)
+            } else {
+                Err(Failure::invalid("addressType", "must be base, or be left out, beside stakeWalletId"))
+            };
+        }
+        match network.choose_address_type(asked).map_err(|error| Failure::invalid("addressType", error))? {
+            AddressType::Base => {
+                Err(Failure::invalid("addressType", "is base, which needs stakeWalletId: the wallet whose key is the stake key"))
+            }
+            other => Ok(other),
+        }
     }
 }
 

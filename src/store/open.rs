@@ -25,6 +25,7 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_wallets_audit_requests.sql"),
     include_str!("migrations/0002_reconcile_outbox_guards_freezes.sql"),
+    include_str!("migrations/0003_stake_keys.sql"),
 ];
 
 /// Why the store could not be opened, and what to do about it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::commits::append_daemon;
-use super::restored_wallets::{Put, change, put_in_one, quarantine, raise};
+use super::restored_wallets::{Put, change, check_stake_keys, put_in_one, quarantine, raise};
 use super::writer::WriteTransaction;
 use super::{OpenError, Store, StoreError, freezes, open, wallets};
 use crate::audit::record::Facts;
@@ -244,6 +244,9 @@ impl Store {
     pub async fn finish_restore(&self, run: &Run) -> Result<RestoreReport, StoreError> {
         let (run, now) = (run.clone(), self.clock.now());
         let finished = self.writer.submit(move |transaction| {
+            let mut last = RestoredPage::default();
+            check_stake_keys(transaction.connection, &mut last)?;
+            put_in(transaction, run.id, last, now)?;
             let changed = transaction.connection.execute(
                 "UPDATE restores SET finished_at = ?2 WHERE restore_id = ?1 AND finished_at IS NULL",
                 (run.id, now.unix_millis()),

@@ -1,11 +1,14 @@
 //! What a restore does to single wallets: put in, released from quarantine or put there, brought to a stricter state, taken to a
 //! higher version. It must never change a wallet's key, and never make one that is there less strict.
 
+use std::collections::{BTreeMap, HashMap};
+
 use rusqlite::{Connection, OptionalExtension};
 
-use super::restore::{Finding, FindingKind, RestoredWallet, is_quarantined};
+use super::restore::{Finding, FindingKind, RestoredPage, RestoredWallet, is_quarantined};
 use super::writer::WriteTransaction;
 use super::{Store, StoreError, key_drives, outbox, wallets};
+use crate::chains::cardano::stake::StakeKeyHash;
 use crate::chains::{Address, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::WalletId;
@@ -118,7 +121,7 @@ fn is_same(there: &Wallet, wallet: &Wallet) -> bool {
             wallet.public_key.clone(),
             wallet.address.clone(),
             wallet.user_id.clone(),
-            (wallet.asset.clone(), wallet.network.clone()),
+            (wallet.asset.clone(), wallet.network.clone(), wallet.stake),
         )
     };
     parts(there) == parts(wallet)
@@ -206,6 +209,57 @@ pub(super) fn change(transaction: &mut WriteTransaction<'_>, change: StateChange
         key_drives::ask(connection, &wallet, None)?;
     }
     Ok(())
+}
+
+/// Holds the stake key of each base address against the wallet that it is said to be of. They come in any order, so this is asked in the
+/// end. Who could write a document or a tag could have put a key of his own there, which would earn for him what our coins earn.
+pub(super) fn check_stake_keys(connection: &Connection, page: &mut RestoredPage) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(&format!(
+        "SELECT {} FROM wallets WHERE stake_wallet_id IS NOT NULL AND status IN ('CREATED', 'DISABLED', 'PENDING_DELETION')
+         AND wallet_id NOT IN (SELECT wallet_id FROM quarantine) ORDER BY wallet_id",
+        wallets::COLUMNS
+    ))?;
+    let (mut proven, mut unproven) = (HashMap::<WalletId, Option<StakeKeyHash>>::new(), BTreeMap::<String, u64>::new());
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let wallet = wallets::from_row(row)?;
+        let Some(stake) = wallet.stake else { continue };
+        let id = stake.wallet_id;
+        let key_hash = match proven.get(&id) {
+            Some(known) => *known,
+            None => *proven.entry(id).or_insert(proven_stake_key(connection, id)?),
+        };
+        if key_hash.is_none() {
+            let count = unproven.entry(id.to_string()).or_default();
+            *count = count.saturating_add(1);
+        } else if key_hash != Some(stake.key_hash) {
+            let reason = format!("the stake key of its address is not the key of wallet {id}, which it names");
+            let kms_key_id = wallet.kms_key_id.map(|key| key.to_string());
+            let subject = wallet.wallet_id.to_string();
+            page.findings.push(Finding { kind: FindingKind::Quarantined, subject, kms_key_id, reason: reason.clone() });
+            page.refuted.push((wallet.wallet_id, reason));
+        }
+    }
+    page.findings.extend(unproven.into_iter().map(|(id, count)| Finding {
+        kind: FindingKind::Changed,
+        subject: format!("stake key of {id}"),
+        kms_key_id: None,
+        reason: format!(
+            "this wallet is not here with a key that KMS has shown: that it is the stake key of {count} base addresses is the word of the tags \
+             of their keys"
+        ),
+    }));
+    Ok(())
+}
+
+/// The hash of a wallet's key, if that is known.
+fn proven_stake_key(connection: &Connection, id: WalletId) -> Result<Option<StakeKeyHash>, StoreError> {
+    if is_quarantined(connection, id)? {
+        return Ok(None);
+    }
+    // The key of a DELETED one nobody can show any more.
+    let wallet = wallets::find(connection, id)?.filter(|wallet| wallet.status != Status::Deleted);
+    Ok(wallet.and_then(|wallet| wallet.public_key).and_then(|key| key.open().ok()).and_then(|key| StakeKeyHash::of(&key)))
 }
 
 fn is_referred_to(connection: &Connection, id: WalletId) -> Result<bool, StoreError> {

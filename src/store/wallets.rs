@@ -7,14 +7,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::writer::WriteTransaction;
 use super::{CachedWallet, Store, StoreError, orphans, outbox, pending_keys};
-use crate::chains::{Address, AddressType};
+use crate::chains::cardano::stake::StakeKeyHash;
+use crate::chains::{Address, AddressForm, AddressType};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, Label, UserId, WalletId};
 use crate::keys::{KeySpec, PinnedKey};
 use crate::wallets::lifecycle::{Event, Status, next};
 
 pub(super) const COLUMNS: &str = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, \
-                       label, created_at, updated_at, version, deletion_date";
+                       label, created_at, updated_at, version, deletion_date, stake_wallet_id, stake_key_hash";
 
 /// A wallet as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Wallet {
     pub ticker: String,
     pub network: String,
     pub address_type: AddressType,
+    /// Of a base address, and of no other.
+    pub stake: Option<Stake>,
     pub key_spec: KeySpec,
     pub status: Status,
     /// The key, once KMS has named it.
@@ -40,6 +43,25 @@ pub struct Wallet {
     pub version: u64,
     /// When KMS deletes the key, or did.
     pub deletion_date: Option<Timestamp>,
+}
+
+/// Whose key is the stake key of a wallet's base address. Both never change, whatever becomes of that wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stake {
+    pub wallet_id: WalletId,
+    /// The address is derived from it, so that nobody needs the other wallet for that.
+    pub key_hash: StakeKeyHash,
+}
+
+impl Wallet {
+    /// The form of its address.
+    pub fn form(&self) -> AddressForm {
+        AddressForm { address_type: self.address_type, stake: self.stake_key() }
+    }
+
+    pub fn stake_key(&self) -> Option<StakeKeyHash> {
+        self.stake.map(|stake| stake.key_hash)
+    }
 }
 
 /// Which wallets to list. Absent members do not filter.
@@ -173,7 +195,7 @@ fn find_by_key(connection: &Connection, key: &KeyArn) -> Result<Option<Wallet>, 
 pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), StoreError> {
     connection
         .prepare_cached(&format!(
-            "INSERT INTO wallets ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)"
+            "INSERT INTO wallets ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)"
         ))?
         .execute(rusqlite::params![
             wallet.wallet_id.to_string(),
@@ -192,6 +214,8 @@ pub(super) fn insert(connection: &Connection, wallet: &Wallet) -> Result<(), Sto
             wallet.updated_at.unix_millis(),
             wallet.version,
             wallet.deletion_date.map(Timestamp::unix_millis),
+            wallet.stake.map(|stake| stake.wallet_id.to_string()),
+            wallet.stake.map(|stake| *stake.key_hash.as_bytes()),
         ])?;
     Ok(())
 }
@@ -292,6 +316,7 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
         ticker: row.get(3)?,
         network: row.get(4)?,
         address_type: parse("address_type", row.get_ref(5)?.as_str().unwrap_or_default())?,
+        stake: stake_from_row(row)?,
         key_spec,
         status: parse("status", row.get_ref(7)?.as_str().unwrap_or_default())?,
         kms_key_id: row.get::<_, Option<String>>(8)?.map(|text| parse("kms_key_id", &text)).transpose()?,
@@ -303,6 +328,18 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<Wallet, StoreError> {
         version: row.get(14)?,
         deletion_date: row.get::<_, Option<u64>>(15)?.map(Timestamp::from_unix_millis),
     })
+}
+
+fn stake_from_row(row: &Row<'_>) -> Result<Option<Stake>, StoreError> {
+    match (row.get::<_, Option<String>>(16)?, row.get::<_, Option<Vec<u8>>>(17)?) {
+        (None, None) => Ok(None),
+        (Some(id), Some(hash)) => {
+            let key_hash = StakeKeyHash::try_from(hash.as_slice());
+            let key_hash = key_hash.map_err(|error| StoreError::Corrupt(format!("wallets.stake_key_hash {error}")))?;
+            Ok(Some(Stake { wallet_id: parse("stake_wallet_id", &id)?, key_hash }))
+        }
+        _ => Err(StoreError::Corrupt("wallets.stake_wallet_id and stake_key_hash are not there together".to_owned())),
+    }
 }
 
 pub(super) fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, StoreError> {

@@ -91,6 +91,7 @@ mod tests {
             ticker: "BTC".to_owned(),
             network: "testnet".to_owned(),
             address_type: AddressType::P2wpkh,
+            stake: None,
             key_spec: KeySpec::EccSecgP256k1,
             status: Status::Pending,
             kms_key_id: None,

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::WalletView;
 use super::lifecycle::Status;
-use crate::chains::networks::Networks;
+use crate::chains::cardano::stake::StakeKeyHash;
+use crate::chains::networks::{Network, Networks};
 use crate::chains::{address_forms, derive_address};
 use crate::clock::Timestamp;
 use crate::ids::{KeyArn, WalletId};
@@ -12,7 +13,7 @@ use crate::keys::PublicKey;
 use crate::outcome::{Answer, Failure};
 use crate::rpc::NewWallet;
 use crate::store::commits::ProvenWallet;
-use crate::store::wallets::Wallet;
+use crate::store::wallets::{Stake, Wallet};
 
 /// Which of the two methods answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +51,31 @@ impl CreationAnswers {
     }
 }
 
+/// The stake key of a new wallet on `network`: the key of `wallet`. Whether that is CREATED is looked at when the new one is reserved,
+/// so that a repetition gets its answer whatever has become of it since.
+///
+/// # Errors
+/// [`Failure::InvalidParams`] if it is of another network, or has no key yet.
+pub fn stake(wallet: &Wallet, network: &Network) -> Result<Stake, Failure> {
+    let refused = |reason: String| Err(Failure::invalid("stakeWalletId", reason));
+    if (wallet.asset.as_str(), wallet.network.as_str()) != (network.asset(), network.network()) {
+        return refused(format!("names a wallet of {} {}; must be one of {network}", wallet.asset, wallet.network));
+    }
+    if wallet.public_key.is_none() {
+        return refused(not_created(wallet.status));
+    }
+    let key_hash = StakeKeyHash::of(&super::public_key(wallet)?);
+    let key_hash = key_hash.ok_or_else(|| Failure::Internal(format!("wallet {} has no Ed25519 key", wallet.wallet_id)))?;
+    Ok(Stake { wallet_id: wallet.wallet_id, key_hash })
+}
+
+/// Why a stake wallet in this state is refused. Completes "`stakeWalletId` ...".
+pub fn not_created(status: Status) -> String {
+    format!("names a wallet that is {status}; its stake key must be a CREATED wallet's")
+}
+
 /// The wallet as it stands before KMS is asked for its key.
-pub fn pending(new: &NewWallet, now: Timestamp) -> Wallet {
+pub fn pending(new: &NewWallet, stake: Option<Stake>, now: Timestamp) -> Wallet {
     Wallet {
         wallet_id: WalletId::new(now.unix_millis()),
         user_id: new.user_id.clone(),
@@ -59,6 +83,7 @@ pub fn pending(new: &NewWallet, now: Timestamp) -> Wallet {
         ticker: new.ticker.clone(),
         network: new.network.network().to_owned(),
         address_type: new.address_type,
+        stake,
         key_spec: new.network.key_spec(),
         status: Status::Pending,
         kms_key_id: None,
@@ -93,8 +118,8 @@ pub fn prove(
 ) -> Result<ProvenWallet, Failure> {
     let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", pending.wallet_id));
     let network = networks.resolve(&pending.asset, Some(&pending.network)).map_err(|error| defect(&error))?;
-    let address = derive_address(&network, pending.address_type, &public_key).map_err(|error| defect(&error))?;
-    let forms = address_forms(&network, &public_key).map_err(|error| defect(&error))?;
+    let address = derive_address(&network, pending.form(), &public_key).map_err(|error| defect(&error))?;
+    let forms = address_forms(&network, pending.stake_key(), &public_key).map_err(|error| defect(&error))?;
     let wallet = Wallet {
         status: Status::Created,
         kms_key_id: Some(key),

@@ -65,7 +65,7 @@ pub fn addresses(networks: &Networks, wallet: &Wallet) -> Outcome {
     let public_key = super::public_key(wallet)?;
     let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", wallet.wallet_id));
     let network = networks.resolve(&wallet.asset, Some(&wallet.network)).map_err(|error| defect(&error))?;
-    let forms = chains::address_forms(&network, &public_key).map_err(|error| defect(&error))?;
+    let forms = chains::address_forms(&network, wallet.stake_key(), &public_key).map_err(|error| defect(&error))?;
     let addresses = forms.into_iter().map(|(address_type, address)| AddressForm { address_type, address }).collect();
     Answer::of(&Addresses { wallet_id: wallet.wallet_id, addresses })
 }

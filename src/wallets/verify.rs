@@ -59,7 +59,7 @@ pub fn answer(
 ) -> Result<Answer, Failure> {
     let network = networks.resolve(&wallet.asset, Some(&wallet.network)).ok();
     let pinned = wallet.public_key.as_ref().and_then(|pinned| pinned.open().ok());
-    let address = network.zip(pinned).and_then(|(network, pinned)| derive_address(&network, wallet.address_type, &pinned).ok());
+    let address = network.zip(pinned).and_then(|(network, pinned)| derive_address(&network, wallet.form(), &pinned).ok());
     Answer::of(&Verification {
         wallet_id: wallet.wallet_id,
         key_state: &description.key_state,

@@ -15,12 +15,12 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::UserId => vec![json!(""), json!("a b"), json!("é"), json!("a\u{0}"), json!("a'b"), long(129)],
         ParamType::Asset => vec![json!(""), json!("XYZ"), json!("BTC "), json!("SOLANA"), long(5000)],
         ParamType::Network => vec![json!(""), json!("no-such"), json!("amoy"), json!("testnet ")],
-        ParamType::AddressType => vec![json!(""), json!("p2tr"), json!("eip55"), json!("P2WPKH"), json!("bech32")],
+        ParamType::AddressType => vec![json!(""), json!("p2tr"), json!("eip55"), json!("P2WPKH"), json!("bech32"), json!("base")],
         ParamType::Label | ParamType::RequestId | ParamType::OnBehalfOf => {
             vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(129)]
         }
         ParamType::Reason => vec![json!(""), json!("a\tb"), json!("\u{7f}"), long(257)],
-        ParamType::WalletId | ParamType::FreezeId => vec![
+        ParamType::WalletId | ParamType::StakeWalletId | ParamType::FreezeId => vec![
             json!(""),
             json!("0197b2a0"),
             json!("00000000-0000-4000-8000-000000000000"),

@@ -66,6 +66,17 @@ const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "create a base address",
+        prepare: |scene| {
+            let stake = wallet_of(scene, "ADA");
+            let params =
+                json!({ "userId": "user123", "asset": "ADA", "stakeWalletId": stake["walletId"], "idempotencyKey": "k" });
+            vec![Call::new("wallet_create", params)]
+        },
+        mongodb: false,
+        points: &[(IntentDurable, 1), (AfterCreateKey, 1), (KeyProven, 1), (OutcomeQueued, 1), (OutcomeDurable, 1)],
+    },
+    Scenario {
         name: "create while KMS throttles",
         prepare: |scene| {
             scene.fault(Operation::CreateKey, Fault::Throttle, 1);

@@ -52,6 +52,7 @@ mod sign_psbt;
 mod sign_typed_data;
 mod sign_utxo_message;
 mod signing;
+mod stake_wallets;
 mod transport;
 mod typed_data_peers;
 mod verification;

@@ -9,20 +9,31 @@ use serde_json::{Value, json};
 use crate::harness::{Daemon, wait_until, write_private};
 
 const V1: &str = include_str!("../databases/v1.sql");
+const V2: &str = include_str!("../databases/v2.sql");
 
 /// A database of schema 1, as its own code left it.
 pub fn load_v1(path: &Path) {
+    load(path, V1, 1);
+}
+
+fn load(path: &Path, dump: &str, version: u32) {
     write_private(path, "");
     let database = Connection::open(path).unwrap();
     database.pragma_update(None, "foreign_keys", false).unwrap();
-    database.execute_batch(V1).unwrap();
-    database.execute_batch("PRAGMA application_id = 0x6b6d7364; PRAGMA user_version = 1; PRAGMA journal_mode = WAL").unwrap();
+    database.execute_batch(dump).unwrap();
+    database.pragma_update(None, "application_id", 0x6b6d_7364).unwrap();
+    database.pragma_update(None, "user_version", version).unwrap();
+    database.pragma_update(None, "journal_mode", "WAL").unwrap();
 }
 
 /// A stopped daemon on a store of schema 1.
 fn on_v1() -> Daemon {
+    on(V1, 1)
+}
+
+fn on(dump: &str, version: u32) -> Daemon {
     let daemon = Daemon::stopped(&kmsignd::policy::dev_policy(nix::unistd::geteuid().as_raw()), &[]);
-    load_v1(&daemon.database_path());
+    load(&daemon.database_path(), dump, version);
     daemon
 }
 
@@ -49,7 +60,7 @@ fn schema_1_opens_with_everything_in_it() {
     assert_eq!(daemon.query("SELECT group_concat(intent) FROM open_intents"), "36,37", "killed in the middle of two calls");
     daemon.start_again();
     assert!(of(&daemon) == before, "nothing is changed");
-    assert_eq!(daemon.query("PRAGMA user_version"), "2");
+    assert_eq!(daemon.query("PRAGMA user_version"), "3");
     let pending = "SELECT group_concat(wallet_id) FROM (SELECT wallet_id FROM wallets WHERE status = 'PENDING' ORDER BY 1)";
     let looked_for = "SELECT group_concat(wallet_id) FROM (SELECT wallet_id FROM pending_keys WHERE creations = 1 ORDER BY 1)";
     assert_eq!(daemon.query(looked_for), daemon.query(pending), "the keys of PENDING wallets are looked for");
@@ -64,6 +75,40 @@ fn schema_1_opens_with_everything_in_it() {
         json!({ "userId": "user3", "asset": "ETH", "network": "sepolia", "label": "hot wallet", "idempotencyKey": "create 3" });
     assert_eq!(daemon.ok("wallet_create", again), stored, "a retry gets the answer that was stored then");
     assert_eq!(daemon.ok("wallet_get", json!({ "address": stored["address"], "asset": "ETH" })), stored);
+    daemon.restart();
+    daemon.assert_audit_is_whole();
+}
+
+#[test]
+fn schema_2_opens_with_everything_in_it() {
+    let mut daemon = on(V2, 2);
+    let wallets = "wallet_id, user_id, asset, ticker, network, address_type, key_spec, status, kms_key_id, public_key, address, label, \
+                   created_at, updated_at, version, deletion_date";
+    let everything = [
+        &*format!("SELECT {wallets} FROM wallets ORDER BY 1"),
+        "SELECT * FROM addresses ORDER BY 1, 2, 3, 4",
+        "SELECT * FROM audit WHERE sequence <= 26 ORDER BY 1",
+        "SELECT * FROM requests ORDER BY 1, 2, 3",
+        "SELECT * FROM outbox ORDER BY 1",
+        "SELECT * FROM contents, signatures, guards",
+    ];
+    let of = |daemon: &Daemon| everything.map(|sql| rows(&daemon.database(), sql));
+    let before = of(&daemon);
+    assert_eq!(before.each_ref().map(Vec::len), [7, 11, 26, 12, 7, 1], "the dump is as it was made");
+    daemon.start_again();
+    assert!(of(&daemon) == before, "nothing is changed");
+    assert_eq!(daemon.query("PRAGMA user_version"), "3");
+    assert_eq!(daemon.query("SELECT count(*) FROM wallets WHERE stake_wallet_id IS NULL AND stake_key_hash IS NULL"), "7");
+    let answer = |request_id: &str| {
+        let stored = daemon.query(&format!("SELECT answer FROM requests WHERE request_id = '{request_id}'"));
+        serde_json::from_str::<Value>(&stored).unwrap()
+    };
+    let again = json!({ "userId": "user5", "asset": "ADA", "network": "preprod", "idempotencyKey": "create 5" });
+    assert_eq!(daemon.ok("wallet_create", again), answer("create 5"), "a retry gets the answer that was stored then");
+    let disabled = daemon.ok("wallet_get", json!({ "walletId": answer("disable")["walletId"] }));
+    assert_eq!(disabled, answer("disable"));
+    let stake = json!({ "userId": "u", "asset": "ADA", "network": "preprod", "stakeWalletId": answer("create 5")["walletId"] });
+    assert_eq!(daemon.ok("wallet_create", stake)["addressType"], "base", "an old wallet's key is a stake key");
     daemon.restart();
     daemon.assert_audit_is_whole();
 }

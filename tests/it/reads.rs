@@ -40,7 +40,14 @@ fn get_wallet_by_every_name_and_spelling_gives_it() {
 #[test]
 fn addresses_of_a_wallet_are_every_form_of_its_key() {
     let daemon = Daemon::start();
-    for (asset, forms) in [("BTC", &["p2wpkh", "p2sh-p2wpkh", "p2pkh"][..]), ("DOGE", &["p2pkh"]), ("ETH", &["eip55"])] {
+    for (asset, forms) in [
+        ("BTC", &["p2wpkh", "p2sh-p2wpkh", "p2pkh"][..]),
+        ("DOGE", &["p2pkh"]),
+        ("ETH", &["eip55"]),
+        ("XRP", &["classic"]),
+        ("SOL", &["base58"]),
+        ("ADA", &["enterprise"]),
+    ] {
         let wallet = daemon.wallet(asset);
         let answer = daemon.ok("wallet_addresses", json!({ "walletId": wallet["walletId"] }));
         assert_eq!(answer["walletId"], wallet["walletId"]);
@@ -187,7 +194,7 @@ fn insert_wallets(daemon: &Daemon, count: usize) {
         let mut wallet = transaction
             .prepare(
                 "INSERT INTO wallets SELECT ?1, 'user' || (?3 % 100), 'ETH', 'ETH', 'sepolia', 'eip55', key_spec, 'CREATED', ?2,
-                 public_key, ?4, NULL, created_at, updated_at, 2, NULL FROM wallets LIMIT 1",
+                 public_key, ?4, NULL, created_at, updated_at, 2, NULL, NULL, NULL FROM wallets LIMIT 1",
             )
             .unwrap();
         let mut address = transaction.prepare("INSERT INTO addresses VALUES (?1, 'ETH', 'sepolia', ?2, 'eip55')").unwrap();

@@ -5,6 +5,7 @@ mod from_file;
 mod from_kms;
 mod from_mongodb;
 mod rate;
+mod stake_keys;
 
 use std::process::Output;
 
@@ -44,7 +45,7 @@ fn refused(daemon: &Daemon, source: &str, code: i32) -> String {
     said
 }
 
-/// One wallet of every kind, some with labels, one under another ticker.
+/// One wallet of every kind, most with labels, one under another ticker, one with the stake key of another.
 fn every_kind(daemon: &Daemon) {
     for (asset, network, address_type) in [
         ("BTC", "mainnet", "p2wpkh"),
@@ -54,6 +55,9 @@ fn every_kind(daemon: &Daemon) {
         ("ETH", "sepolia", "eip55"),
         ("BSC", "testnet", "eip55"),
         ("MATIC", "mainnet", "eip55"),
+        ("XRP", "devnet", "classic"),
+        ("SOL", "mainnet", "base58"),
+        ("ADA", "preprod", "enterprise"),
     ] {
         let label = format!("{asset} ü");
         daemon.ok(
@@ -61,6 +65,8 @@ fn every_kind(daemon: &Daemon) {
             json!({ "userId": format!("user-{asset}"), "asset": asset, "network": network, "addressType": address_type, "label": label }),
         );
     }
+    let stake = daemon.ok("wallet_list", json!({ "asset": "ADA" }))["wallets"][0].take();
+    crate::stake_wallets::base_wallet(daemon, &stake);
 }
 
 fn wallets(daemon: &Daemon) -> Vec<Value> {

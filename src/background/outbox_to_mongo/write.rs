@@ -317,23 +317,28 @@ fn update(collection: &str, wallets: &[Wallet]) -> Document {
 /// second, which the unique index refuses.
 fn upsert(wallet: &Wallet) -> Document {
     let version = signed(wallet.version);
+    let mut members = doc! {
+        "userId": wallet.user_id.as_str(),
+        "address": &wallet.address,
+        "asset": &wallet.ticker,
+        "network": &wallet.network,
+        "kmsKeyId": wallet.kms_key_id.as_ref().map(KeyArn::as_str),
+        "status": wallet.status.as_str(),
+        "createdAt": date(wallet.created_at),
+        "addressType": wallet.address_type.as_str(),
+        "publicKey": wallet.public_key.as_ref().map(|key| hex::encode(key.as_bytes())),
+        "keySpec": wallet.key_spec.as_str(),
+        "label": wallet.label.as_ref().map(Label::as_str),
+        "version": version,
+        "updatedAt": date(wallet.updated_at),
+    };
+    if let Some(stake) = wallet.stake {
+        members.insert("stakeWalletId", stake.wallet_id.to_string());
+        members.insert("stakeKeyHash", stake.key_hash.to_string());
+    }
     doc! {
         "q": { "providerId": wallet.wallet_id.to_string(), "version": { "$not": { "$gte": version } } },
-        "u": { "$set": {
-            "userId": wallet.user_id.as_str(),
-            "address": &wallet.address,
-            "asset": &wallet.ticker,
-            "network": &wallet.network,
-            "kmsKeyId": wallet.kms_key_id.as_ref().map(KeyArn::as_str),
-            "status": wallet.status.as_str(),
-            "createdAt": date(wallet.created_at),
-            "addressType": wallet.address_type.as_str(),
-            "publicKey": wallet.public_key.as_ref().map(|key| hex::encode(key.as_bytes())),
-            "keySpec": wallet.key_spec.as_str(),
-            "label": wallet.label.as_ref().map(Label::as_str),
-            "version": version,
-            "updatedAt": date(wallet.updated_at),
-        } },
+        "u": { "$set": members },
         "upsert": true,
     }
 }

@@ -15,6 +15,8 @@ use crate::outcome::{Answer, Failure, Outcome};
 use crate::store::wallets::{self, Wallet};
 use crate::store::writer::{Durable, Pending, WriteTransaction};
 use crate::store::{Store, StoreError, audit, freezes, outbox, pending_keys, requests};
+use crate::wallets::create::not_created;
+use crate::wallets::lifecycle::Status;
 
 /// How a reserving transaction ended.
 pub(super) enum Reservation<T> {
@@ -77,6 +79,12 @@ impl Store {
                     let waiting = outbox::rows(reserving.transaction.connection)?;
                     if waiting >= max_pending {
                         return reserving.refuse(Failure::SyncBacklog { waiting });
+                    }
+                    if let Some(stake) = wallet.stake {
+                        let status = wallets::status(reserving.transaction.connection, stake.wallet_id)?;
+                        if status != Status::Created {
+                            return reserving.refuse(Failure::invalid("stakeWalletId", not_created(status)));
+                        }
                     }
                     let id = wallet.wallet_id;
                     let taken = || StoreError::Corrupt(format!("the new wallet {id} is being made already"));

@@ -43,11 +43,11 @@ pub fn utxo(lookup: &Lookup<'_>, selector: &Selector, message: &str, format: Opt
 fn address(selector: &Selector, wallet: &Wallet, network: &Network, key: &PublicKey) -> Result<(AddressType, Address), Failure> {
     let defect = |error| Failure::Internal(format!("wallet {}: {error}", wallet.wallet_id));
     let Selector::Address { address, .. } = selector else {
-        let own = chains::derive_address(network, wallet.address_type, key).map_err(defect)?;
+        let own = chains::derive_address(network, wallet.form(), key).map_err(defect)?;
         return Ok((wallet.address_type, own));
     };
     let (asked, _) = chains::parse_address(network, address).map_err(|error| Failure::invalid(selector.param(), error))?;
-    let forms = chains::address_forms(network, key).map_err(defect)?;
+    let forms = chains::address_forms(network, wallet.stake_key(), key).map_err(defect)?;
     forms.into_iter().find(|(_, form)| *form == asked).ok_or_else(|| unknown(selector.param()))
 }
 

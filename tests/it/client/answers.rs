@@ -35,6 +35,26 @@ fn wallet_create_prints_the_wallet_and_tells_the_key_it_made() {
 }
 
 #[test]
+fn wallet_create_with_a_stake_wallet_sends_and_shows_it() {
+    let mut base = wallet();
+    base["stakeWalletId"] = json!(WALLET_ID);
+    let fake = Fake::answering(move |_, _| Ok(base.clone()));
+    let ran =
+        fake.run(&["wallet", "create", "--user", "u", "--asset", "ADA", "--stake-wallet", WALLET_ID, "--idempotency-key", "k"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert!(ran.out.contains(&format!("stake wallet  {WALLET_ID}")), "{}", ran.out);
+    assert_eq!(
+        fake.calls(),
+        [(
+            "wallet_create".to_owned(),
+            json!({ "userId": "u", "asset": "ADA", "stakeWalletId": WALLET_ID, "idempotencyKey": "k" })
+        )]
+    );
+    let ran = fake.run(&["wallet", "create", "--user", "u", "--asset", "ADA", "--stake-wallet", "addr1x"]);
+    assert_eq!((ran.code, fake.calls().len()), (65, 1), "{}", ran.err);
+}
+
+#[test]
 fn wallet_create_with_a_key_sends_it_and_says_nothing_more() {
     let fake = Fake::answering(|_, _| Ok(wallet()));
     let ran = fake.run(&[

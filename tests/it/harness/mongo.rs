@@ -153,7 +153,7 @@ pub fn insert_waiting(daemon: &Daemon, count: usize) -> Vec<String> {
         let mut wallet = transaction
             .prepare(
                 "INSERT INTO wallets SELECT ?1, 'user' || (?3 % 100), 'ETH', 'ETH', 'sepolia', 'eip55', key_spec, 'CREATED', ?2,
-                 public_key, ?4, NULL, created_at, updated_at, 2, NULL FROM wallets LIMIT 1",
+                 public_key, ?4, NULL, created_at, updated_at, 2, NULL, NULL, NULL FROM wallets LIMIT 1",
             )
             .unwrap();
         let mut outbox = transaction.prepare("INSERT INTO outbox (wallet_id, version, since) VALUES (?1, 2, 1)").unwrap();

@@ -41,6 +41,18 @@ fn created_wallet_is_in_mongodb_with_every_member_and_the_indexes() {
 }
 
 #[test]
+fn base_address_has_its_stake_wallet_and_stake_key_in_its_mongodb_document() {
+    let Some(way) = Way::start("a base address in MongoDB") else { return };
+    let stake = way.daemon.wallet("ADA");
+    let wallet = crate::stake_wallets::base_wallet(&way.daemon, &stake);
+    let found = way.mongo.wait_for(&text(&wallet["walletId"]), 2);
+    assert_eq!(found.get_str("stakeWalletId").unwrap(), stake["walletId"]);
+    assert_eq!(found.get_str("stakeKeyHash").unwrap(), crate::stake_wallets::key_hash(&stake));
+    assert_eq!((found.get_str("addressType").unwrap(), found.len()), ("base", 17), "{found}");
+    assert_eq!(way.mongo.wait_for(&text(&stake["walletId"]), 2).len(), 15, "no other document has them");
+}
+
+#[test]
 fn newer_version_follows_the_older_into_one_mongodb_document() {
     let Some(way) = Way::start("a newer version in MongoDB") else { return };
     let (id, _) = way.wallet();

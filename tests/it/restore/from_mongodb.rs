@@ -66,13 +66,18 @@ impl Drop for Mongodb {
 fn document(wallet: &Value) -> Document {
     let text = |name: &str| wallet[name].as_str().map_or(Bson::Null, |text| text.into());
     let created_at: kmsignd::clock::Timestamp = wallet["createdAt"].as_str().unwrap().parse().unwrap();
-    doc! {
+    let mut document = doc! {
         "providerId": text("walletId"), "userId": text("userId"), "address": text("address"), "asset": text("asset"),
         "network": text("network"), "kmsKeyId": text("kmsKeyId"), "status": text("status"), "addressType": text("addressType"),
         "publicKey": text("publicKey"), "keySpec": text("keySpec"), "label": text("label"),
         "createdAt": DateTime::from_millis(i64::try_from(created_at.unix_millis()).unwrap()),
         "version": wallet["version"].as_i64().unwrap(),
+    };
+    if wallet.get("stakeWalletId").is_some() {
+        document.insert("stakeWalletId", text("stakeWalletId"));
+        document.insert("stakeKeyHash", crate::stake_wallets::parts_of(wallet).1);
     }
+    document
 }
 
 fn with(mut document: Document, changes: Document) -> Document {

@@ -84,6 +84,7 @@ impl Rig {
             ticker: "BTC".to_owned(),
             network: "testnet".to_owned(),
             address_type: AddressType::P2wpkh,
+            stake: None,
             key_spec: KeySpec::EccSecgP256k1,
             status: Status::Created,
             kms_key_id: Some("arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap()),
