@@ -195,7 +195,16 @@ fn set_once(values: &mut Map<String, Value>, name: String, value: Value) -> Resu
     Ok(())
 }
 
+/// Parameters by which other wallets choose one of the keys that they derive from a seed.
+const DERIVATION: [&str; 8] =
+    ["derivationPath", "hdPath", "bip32Path", "path", "accountIndex", "addressIndex", "keyIndex", "mnemonic"];
+
 fn unknown(method: &Method, name: &str) -> Failure {
+    if DERIVATION.contains(&name) {
+        let reason =
+            "KMS keys are not derived: there is no seed, and no path of BIP-32 or CIP-1852. Each wallet has one key of its own";
+        return Failure::invalid(name.to_owned(), reason);
+    }
     let nearest = method
         .params
         .iter()

@@ -16,13 +16,18 @@ use crate::verify::VerifiedSignature;
 /// [`Failure::InvalidParams`] for an Ed25519 wallet, since such keys sign messages, not digests, and for a wallet whose network is
 /// no longer configured, since a policy about its family would not meet it.
 pub fn payload(networks: &Networks, wallet: &Wallet, request: &SigningRequest) -> Result<SigningPayload, Failure> {
-    if networks.resolve(&wallet.asset, Some(&wallet.network)).is_err() {
+    let Ok(network) = networks.resolve(&wallet.asset, Some(&wallet.network)) else {
         return Err(Failure::invalid("keyId", "its wallet's network is no longer configured; put it back to sign"));
-    }
+    };
     match wallet.key_spec {
         KeySpec::EccSecgP256k1 => Ok(SigningPayload::EcdsaDigest(request.digest)),
         KeySpec::EccNistEdwards25519 => {
-            Err(Failure::invalid("keyId", "is an Ed25519 key, which signs whole messages; use the chain's own signing method"))
+            let method = match network.family() {
+                "cardano" => "ada_signTransaction",
+                _ => "sol_signTransaction or sol_signMessage",
+            };
+            let reason = format!("is an Ed25519 key, which signs whole messages and no digests; {method} signs with it");
+            Err(Failure::invalid("keyId", reason))
         }
     }
 }

@@ -302,6 +302,12 @@ fn create_with_what_kms_cannot_do_says_why() {
     assert!(network.contains("signet"), "{network}");
     let doge = create(json!({ "asset": "DOGE", "addressType": "p2wpkh" }));
     assert!(refuses(&mut caller, "addressType", "wallet_create", doge).contains("p2pkh"));
+    for name in ["derivationPath", "path", "accountIndex", "mnemonic"] {
+        let derived = refuses(&mut caller, name, "wallet_create", create(json!({ name: "m/84'/0'/0'" })));
+        assert!(derived.contains("not derived") && derived.contains("BIP-32 or CIP-1852"), "{derived}");
+        let by_position = json!({ "userId": "user123", "asset": "ADA", name: 0 });
+        assert!(refuses(&mut caller, name, "kms_createKey", by_position).contains("not derived"));
+    }
 }
 
 #[test]
