@@ -27,6 +27,7 @@ mod configuration;
 mod crash_points;
 mod disk;
 mod documents;
+mod every_family;
 mod freezes;
 mod key_drift;
 mod key_states;

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use crate::harness::{Daemon, wait_until, write_private};
 use crate::kms_conformance::{HERE, client};
 
-/// The rows of the API contract that are served: asset, networks (the default first), address types (the default first).
-const ROWS: [(&str, &[&str], &[&str]); 9] = [
+/// The rows of the API contract: asset, networks (the default first), address types (the default first). ADA's base addresses need another
+/// wallet: see `stake_wallets`.
+const ROWS: [(&str, &[&str], &[&str]); 12] = [
     ("BTC", &["testnet", "mainnet", "signet", "regtest"], &["p2wpkh", "p2sh-p2wpkh", "p2pkh"]),
     ("LTC", &["testnet", "mainnet", "regtest"], &["p2wpkh", "p2sh-p2wpkh", "p2pkh"]),
     ("DOGE", &["testnet", "mainnet", "regtest"], &["p2pkh"]),
@@ -23,6 +24,9 @@ const ROWS: [(&str, &[&str], &[&str]); 9] = [
     ("POL", &["amoy", "mainnet"], &["eip55"]),
     ("POLYGON", &["amoy", "mainnet"], &["eip55"]),
     ("MATIC", &["amoy", "mainnet"], &["eip55"]),
+    ("XRP", &["testnet", "mainnet", "devnet"], &["classic"]),
+    ("SOL", &["testnet", "mainnet", "devnet"], &["base58"]),
+    ("ADA", &["preprod", "mainnet", "preview"], &["enterprise"]),
 ];
 
 /// A creation that the next test may repeat.
@@ -65,7 +69,7 @@ fn check_wallet(wallet: &Value, asset: &str, network: &str, address_type: &str, 
     let expected = json!({
         "walletId": wallet["walletId"], "userId": "user123", "asset": asset, "network": network, "addressType": address_type,
         "address": wallet["address"], "publicKey": wallet["publicKey"], "kmsKeyId": wallet["kmsKeyId"],
-        "keySpec": "ECC_SECG_P256K1", "status": "CREATED", "label": label, "createdAt": wallet["createdAt"], "version": wallet["version"],
+        "keySpec": if is_ed25519(asset) { "ECC_NIST_EDWARDS25519" } else { "ECC_SECG_P256K1" }, "status": "CREATED", "label": label, "createdAt": wallet["createdAt"], "version": wallet["version"],
     });
     assert_eq!(*wallet, expected);
     let text = |name: &str| wallet[name].as_str().unwrap();
@@ -75,21 +79,31 @@ fn check_wallet(wallet: &Value, asset: &str, network: &str, address_type: &str, 
     assert!(wallet["version"].as_u64().is_some_and(|version| version >= 1));
 }
 
-/// The compressed public key as KMS has it, asked beside the daemon.
+fn is_ed25519(asset: &str) -> bool {
+    ["SOL", "ADA"].contains(&asset)
+}
+
+/// The public key as KMS has it, asked beside the daemon: compressed if it is a secp256k1 key.
 fn public_key_in_kms(daemon: &Daemon, wallet: &Value) -> String {
     let client = client(daemon.kms_endpoint(), HERE);
     let answer = daemon.block_on(client.get_public_key().key_id(wallet["kmsKeyId"].as_str().unwrap()).send()).unwrap();
     let der = answer.public_key.unwrap().into_inner();
-    // The point is the last 65 bytes of a secp256k1 SubjectPublicKeyInfo.
-    let point = bitcoin::secp256k1::PublicKey::from_slice(&der[der.len() - 65..]).unwrap();
     let spki = daemon.ok("kms_getPublicKey", json!({ "keyId": wallet["kmsKeyId"] }))["spki"].clone();
     assert_eq!(spki, json!(STANDARD.encode(&der)));
-    point.to_string()
+    // The point is the last 32 bytes of an Ed25519 SubjectPublicKeyInfo, or the last 65 of a secp256k1 one.
+    if is_ed25519(wallet["asset"].as_str().unwrap()) {
+        return hex::encode(&der[der.len() - 32..]);
+    }
+    bitcoin::secp256k1::PublicKey::from_slice(&der[der.len() - 65..]).unwrap().to_string()
 }
 
 #[test]
 fn create_wallet_with_mainnet_defaults_makes_mainnet_wallets() {
-    let daemon = Daemon::with_settings(&[("UTXO_NETWORK", "mainnet"), ("EVM_NETWORK", "mainnet")]);
+    let mut settings = vec![("UTXO_NETWORK", "mainnet"), ("EVM_NETWORK", "mainnet")];
+    settings.extend(
+        ["KMSIGND__NETWORKS__XRP", "KMSIGND__NETWORKS__SOLANA", "KMSIGND__NETWORKS__CARDANO"].map(|name| (name, "mainnet")),
+    );
+    let daemon = Daemon::with_settings(&settings);
     for (asset, ..) in ROWS {
         assert_eq!(daemon.wallet(asset)["network"], "mainnet", "{asset}");
     }
