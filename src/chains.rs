@@ -281,6 +281,17 @@ pub fn address_forms(
         .collect()
 }
 
+/// The address of `key` with a destination tag in one text (XLS-5), read back too; `None` on networks that have no such form.
+pub fn tagged_address(network: &Network, key: &PublicKey, tag: u32) -> Result<Option<Address>, ChainError> {
+    let Family::Xrp = network.params() else { return Ok(None) };
+    let wrong_key = || ChainError::KeySpec { network: network.to_string(), expected: network.key_spec() };
+    let text = xrp::x_address(network, key.secp256k1().ok_or_else(wrong_key)?, Some(tag));
+    match parse_address(network, &text) {
+        Ok((address, AddressKind::XAddress)) if address.as_str() == text => Ok(Some(address)),
+        _ => Err(ChainError::ReadBack { network: network.to_string() }),
+    }
+}
+
 /// Reads an address to which coins on `network` can be sent: any standard output type, a wallet's or not.
 pub fn parse_address(network: &Network, text: &str) -> Result<(Address, AddressKind), InvalidAddress> {
     if !(1..=MAX_ADDRESS_BYTES).contains(&text.len()) {

@@ -74,7 +74,7 @@ pub enum Request {
     WalletCreate(NewWallet),
     WalletGet(Selector),
     WalletList(WalletList),
-    WalletAddresses(Selector),
+    WalletAddresses(AddressesQuery),
     WalletVerify(Selector),
     AddressValidate(AddressQuery),
     CreateKey(NewWallet),
@@ -111,10 +111,10 @@ impl Request {
     pub fn selector(&self) -> Option<Selector> {
         match self {
             Self::WalletGet(selector)
-            | Self::WalletAddresses(selector)
             | Self::WalletVerify(selector)
             | Self::GetPublicKey(selector)
             | Self::CancelKeyDeletion(selector) => Some(selector.clone()),
+            Self::WalletAddresses(query) => Some(Selector::Id(query.wallet)),
             Self::WalletDisable(switch) | Self::WalletEnable(switch) => Some(Selector::Id(switch.wallet_id)),
             Self::SignHash(SigningRequest { key, .. }) | Self::DeleteKey(Deletion { key, .. }) => {
                 Some(Selector::Key { arn: key.clone(), as_key_id: true })
@@ -188,7 +188,6 @@ impl Request {
             Self::SignSolanaMessage(message) => message.selector.param(),
             Self::SignCardano(signing) => signing.selector.param(),
             Self::WalletGet(selector)
-            | Self::WalletAddresses(selector)
             | Self::WalletVerify(selector)
             | Self::GetPublicKey(selector)
             | Self::CancelKeyDeletion(selector) => selector.param(),
@@ -249,6 +248,14 @@ pub struct WalletList {
     pub filter: WalletFilter,
     /// 1..1000.
     pub limit: u32,
+}
+
+/// Whose addresses are asked for.
+#[derive(Debug, Serialize)]
+pub struct AddressesQuery {
+    pub wallet: WalletId,
+    /// A destination tag, with which the X-address is given too.
+    pub tag: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]

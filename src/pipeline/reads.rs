@@ -26,7 +26,7 @@ impl Services {
     pub(super) fn read(&self, caller: &Caller, request: &Request, subject: Subject) -> Outcome {
         match (request, subject) {
             (Request::WalletGet(_), Subject::Wallet(wallet)) => list::wallet(&wallet),
-            (Request::WalletAddresses(_), Subject::Wallet(wallet)) => list::addresses(&self.networks, &wallet),
+            (Request::WalletAddresses(query), Subject::Wallet(wallet)) => list::addresses(&self.networks, &wallet, query.tag),
             (Request::GetPublicKey(_), Subject::Wallet(wallet)) => list::public_key(&wallet),
             (Request::WalletList(page), _) => list::page(&self.store, page, |wallet| self.may_read(caller, wallet)),
             (Request::AddressValidate(query), _) => list::validity(query),

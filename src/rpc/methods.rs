@@ -11,8 +11,8 @@ mod xrp;
 
 use super::params::Fields;
 use super::{
-    AddressQuery, AuditQuery, Explained, NewWallet, Request, Selector, SigningRequest, Unfreeze, WalletList, find_method,
-    read_request,
+    AddressQuery, AddressesQuery, AuditQuery, Explained, NewWallet, Request, Selector, SigningRequest, Unfreeze, WalletList,
+    find_method, read_request,
 };
 use crate::ids::{KeyArn, RequestId};
 use crate::keys::{Digest32, KeySpec};
@@ -110,7 +110,8 @@ param_types! {
     Psbt r#"{"type":"string","contentEncoding":"base64"}"# "a PSBT, version 0 or 2, in base64";
     Finalize r#"{"type":"boolean"}"# "whether to finalize the PSBT and give the transaction; true without it";
     MessageFormat r#"{"enum":["legacy","bip137","bip322"]}"# "how the signature is written: legacy, bip137 or bip322";
-    XrpTransaction r#"{"type":"object"}"# "a transaction of the XRP Ledger as JSON, without SigningPubKey, TxnSignature and Signers, which are set here";
+    XrpTransaction r#"{"type":"object"}"# "a transaction of the XRP Ledger as JSON, without SigningPubKey and TxnSignature, which are set here; with multiSign it may have Signers, to which the wallet is added";
+    DestinationTag r#"{"type":"integer","minimum":0,"maximum":4294967295}"# "a destination tag of the XRP Ledger: 0 to 4294967295";
     MultiSign r#"{"type":"boolean"}"# "whether the wallet signs as one of several signers of another account; false without it";
     SolanaTransaction r#"{"type":"string","contentEncoding":"base64"}"# "a transaction of Solana, legacy or version 0, in base64; places of signatures not yet made are zeros";
     MessageBase64 r#"{"type":"string","contentEncoding":"base64"}"# "the message in base64";
@@ -141,7 +142,7 @@ result_types! {
     Wallet r#"{"type":"object","required":["walletId","userId","asset","network","addressType","address","publicKey","kmsKeyId","keySpec","status","label","createdAt","version"]}"#
         "Wallet: `{walletId, userId, asset, network, addressType, stakeWalletId? (of a base address), address, publicKey, kmsKeyId, keySpec, status, label, createdAt, version, deletionDate? (while PENDING_DELETION, and once DELETED)}`";
     WalletPage r#"{"type":"object","required":["wallets","nextCursor"]}"# "`{wallets: [Wallet], nextCursor}`";
-    Addresses r#"{"type":"object","required":["walletId","addresses"]}"# "`{walletId, addresses: [{addressType, address}]}`";
+    Addresses r#"{"type":"object","required":["walletId","addresses"]}"# "`{walletId, addresses: [{addressType, address, tag? (of an x-address)}]}`";
     Validity r#"{"type":"object","required":["valid"]}"# "`{valid, addressType?, address? (canonical), reason?}`";
     Verification r#"{"type":"object","required":["walletId","keyState","publicKeyMatches","addressMatches","signatureVerified","checkedAt"]}"#
         "`{walletId, keyState, publicKeyMatches (null if KMS shows no public key, as of a disabled key), addressMatches, signatureVerified, checkedAt}`";
@@ -288,10 +289,12 @@ pub static METHODS: &[Method] = &[
         action: Action::Read,
         runs: Runs::Inline,
         by_position: false,
-        params: &[required("walletId", ParamType::WalletId)],
+        params: &[required("walletId", ParamType::WalletId), optional("tag", ParamType::DestinationTag)],
         result: ResultType::Addresses,
-        summary: "Every address form of the wallet's key on its network.",
-        read: |fields| Ok(Request::WalletAddresses(Selector::Id(fields.required("walletId")?))),
+        summary: "Every address form of the wallet's key on its network; with a tag also the X-address that has it, of XRP.",
+        read: |fields| {
+            Ok(Request::WalletAddresses(AddressesQuery { wallet: fields.required("walletId")?, tag: fields.uint32("tag")? }))
+        },
     },
     Method {
         name: "wallet_verify",

@@ -83,6 +83,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A whole number of 32 bits.
+    pub fn uint32(&self, name: &'static str) -> Result<Option<u32>, Failure> {
+        let number = self.number(name, 0..=u32::MAX.into())?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()))
+    }
+
     /// `asset` and `network`, the latter's default where it is absent.
     pub fn network(&self) -> Result<Network, Failure> {
         let asset = self.text("asset")?.ok_or_else(|| Failure::invalid("asset", "is missing"))?;

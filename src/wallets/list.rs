@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{WalletView, unreadable};
 use crate::chains::networks::{Network, Networks};
-use crate::chains::{self, AddressType};
+use crate::chains::{self, AddressKind};
 use crate::ids::{KeyArn, WalletId};
 use crate::keys::KeySpec;
 use crate::outcome::{Answer, Failure, Outcome};
@@ -56,17 +56,28 @@ struct Addresses {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AddressForm {
-    address_type: AddressType,
+    address_type: &'static str,
     address: chains::Address,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<u32>,
 }
 
-/// The answer of wallet_addresses.
-pub fn addresses(networks: &Networks, wallet: &Wallet) -> Outcome {
+/// The answer of wallet_addresses: with a `tag`, which wallets of XRP alone take, the X-address that has it too.
+pub fn addresses(networks: &Networks, wallet: &Wallet, tag: Option<u32>) -> Outcome {
     let public_key = super::public_key(wallet)?;
     let defect = |what: &dyn std::fmt::Display| Failure::Internal(format!("wallet {}: {what}", wallet.wallet_id));
     let network = networks.resolve(&wallet.asset, Some(&wallet.network)).map_err(|error| defect(&error))?;
     let forms = chains::address_forms(&network, wallet.stake_key(), &public_key).map_err(|error| defect(&error))?;
-    let addresses = forms.into_iter().map(|(address_type, address)| AddressForm { address_type, address }).collect();
+    let mut addresses: Vec<_> = forms
+        .into_iter()
+        .map(|(address_type, address)| AddressForm { address_type: address_type.as_str(), address, tag: None })
+        .collect();
+    if let Some(tag) = tag {
+        let address = chains::tagged_address(&network, &public_key, tag).map_err(|error| defect(&error))?;
+        let address =
+            address.ok_or_else(|| Failure::invalid("tag", format!("is for wallets of XRP; this one is of {network}")))?;
+        addresses.push(AddressForm { address_type: AddressKind::XAddress.as_str(), address, tag: Some(tag) });
+    }
     Answer::of(&Addresses { wallet_id: wallet.wallet_id, addresses })
 }
 

@@ -59,6 +59,7 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
         ParamType::Params => vec![json!(1), json!("{}"), json!(true)],
         ParamType::XrpTransaction => vec![json!(""), json!([]), json!({}), json!({ "TransactionType": "Payment" })],
         ParamType::MultiSign => vec![json!("true"), json!(1)],
+        ParamType::DestinationTag => vec![json!(-1), json!(1.5), json!("1"), json!(1_u64 << 32)],
         ParamType::SolanaTransaction => vec![json!(""), json!("?"), json!("AAAA"), json!([])],
         ParamType::MessageBase64 => vec![json!("?"), json!([]), json!(1)],
         ParamType::CardanoTransaction => vec![json!(""), json!("0x"), json!("zz"), json!("84"), json!({})],
@@ -89,6 +90,8 @@ fn bad_values(kind: ParamType) -> Vec<Value> {
             | ParamType::TypedData
             | ParamType::Quantity
             | ParamType::Finalize
+            | ParamType::MultiSign
+            | ParamType::DestinationTag
     );
     let wrong_types = of_other_types.into_iter().filter(|_| text);
     let never_numbers = [json!(true), json!({}), json!([1])]
