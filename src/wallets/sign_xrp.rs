@@ -1,20 +1,49 @@
 //! What xrp_signTransaction has signed, and what it answers.
 
-use super::content::{Content, Lookup};
-use crate::chains::xrp::transaction::XrpTransactionRequest;
-use crate::outcome::Failure;
+use super::content::{Content, ContentPayload, Lookup, Spends};
+use super::public_key;
+use super::sign_evm::the_signature;
+use crate::chains::xrp::transaction::{Turn, XrpTransactionRequest};
+use crate::guards::{ContentHash, Guard};
+use crate::keys::SigningPayload;
+use crate::outcome::{Answer, Failure};
 use crate::rpc::Selector;
 
-/// Decodes a transaction.
+/// Decodes a transaction. Several wallets may sign one content where several sign; its sequence or ticket is the account's.
 ///
 /// # Errors
-/// As [`Lookup::wallet_of`].
+/// As [`Lookup::wallet_of`]; [`Failure::KeyNotUsable`] for a wallet that has no key yet; [`Failure::TransactionRefused`] and
+/// [`Failure::InvalidParams`] as [`XrpTransactionRequest::for_signer`].
 pub fn transaction(
     lookup: &Lookup<'_>,
     selector: &Selector,
-    _transaction: &XrpTransactionRequest,
-    _multi_sign: bool,
+    request: &XrpTransactionRequest,
+    multi_sign: bool,
 ) -> Result<Content, Failure> {
-    let _ = lookup.wallet_of(selector, "XRP")?;
-    Err(Failure::Internal("not read yet".to_owned()))
+    let (wallet, network) = lookup.wallet_of(selector, "XRP")?;
+    let key = public_key(&wallet)?;
+    let key = key.secp256k1().ok_or_else(|| Failure::Internal(format!("wallet {} is not ECDSA", wallet.wallet_id)))?;
+    let transaction = request.for_signer(&network, key, multi_sign)?;
+    let mut decoded = transaction.decode();
+    let recipients = lookup.find_own_wallets(&network, &mut decoded)?;
+    let digest = transaction.signing_hash();
+    let guard = match transaction.turn() {
+        Turn::Sequence(sequence) => Guard::xrp_sequence(&network, transaction.account(), sequence),
+        Turn::Ticket(ticket) => Guard::xrp_ticket(&network, transaction.account(), ticket),
+    };
+    Ok(Content {
+        decoded,
+        recipients,
+        more_actions: Vec::new(),
+        payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
+        spends: Spends::Once {
+            content: ContentHash::of_all_signers(&network, &transaction.signing_preimage()),
+            guards: vec![guard],
+        },
+        network,
+        assemble: Box::new(move |signatures| {
+            let signature = the_signature(signatures, digest)?;
+            Answer::of(&transaction.signed(&signature).map_err(|error| Failure::Internal(error.to_string()))?)
+        }),
+    })
 }

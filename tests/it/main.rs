@@ -52,6 +52,7 @@ mod sign_evm;
 mod sign_psbt;
 mod sign_typed_data;
 mod sign_utxo_message;
+mod sign_xrp;
 mod signing;
 mod stake_wallets;
 mod transport;
