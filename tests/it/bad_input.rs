@@ -147,8 +147,12 @@ fn call_with_a_bad_value_in_any_parameter_names_it() {
             }
         }
     }
-    assert_eq!((daemon.kms_log(Operation::CreateKey).len(), daemon.kms_log(Operation::Sign).len()), (2, 0), "nothing was done");
-    assert_eq!(daemon.audit().len(), 5, "a start and two wallets");
+    assert_eq!(
+        (daemon.kms_log(Operation::CreateKey).len(), daemon.kms_log(Operation::Sign).len()),
+        (Fixture::WALLETS, 0),
+        "nothing was done"
+    );
+    assert_eq!(daemon.audit().len(), 1 + 2 * Fixture::WALLETS, "a start and the wallets");
 }
 
 #[test]

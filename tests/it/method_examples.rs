@@ -14,25 +14,37 @@ use serde_json::{Value, json};
 
 use crate::harness::Daemon;
 
-/// What the calls are about: an ETH wallet and a BTC one, which can sign.
+/// What the calls are about: wallets of each family, which can sign.
 pub struct Fixture {
     pub wallet_id: Value,
     pub key_id: Value,
     pub address: Value,
-    /// As wallet_create answers it.
+    /// As wallet_create answers them.
     pub btc: Value,
+    pub xrp: Value,
+    pub sol: Value,
+    pub ada: Value,
 }
 
 impl Fixture {
-    /// Two new wallets.
+    /// How many wallets these are.
+    pub const WALLETS: usize = 5;
+
+    /// New wallets.
     pub fn new(daemon: &Daemon) -> Self {
-        Self::of(&daemon.wallet("ETH"), &daemon.wallet("BTC"))
+        Self::with(&daemon.wallet("ETH"), |asset| daemon.wallet(asset))
     }
 
-    /// Of an ETH wallet and a BTC one as wallet_create answers them.
-    pub fn of(eth: &Value, btc: &Value) -> Self {
+    /// Of an ETH wallet, and others that `make` makes, all as wallet_create answers them.
+    pub fn with(eth: &Value, mut make: impl FnMut(&str) -> Value) -> Self {
+        Self { btc: make("BTC"), xrp: make("XRP"), sol: make("SOL"), ada: make("ADA"), ..Self::named(eth) }
+    }
+
+    /// Of an ETH wallet alone.
+    pub fn named(eth: &Value) -> Self {
         let member = |name: &str| eth[name].clone();
-        Self { wallet_id: member("walletId"), key_id: member("kmsKeyId"), address: member("address"), btc: btc.clone() }
+        let [btc, xrp, sol, ada] = [const { Value::Null }; 4];
+        Self { wallet_id: member("walletId"), key_id: member("kmsKeyId"), address: member("address"), btc, xrp, sol, ada }
     }
 }
 
@@ -114,6 +126,44 @@ pub fn psbt_paying_all(wallet: &Value, coins: u32, amounts: &[u64]) -> String {
     BASE64.encode(psbt.serialize())
 }
 
+/// A payment of an XRP wallet to somebody else.
+pub fn xrp_payment(wallet: &Value, drops: u64) -> Value {
+    json!({
+        "TransactionType": "Payment", "Account": wallet["address"], "Destination": "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe",
+        "Amount": drops.to_string(), "Fee": "12", "Sequence": 7, "LastLedgerSequence": 90_000_000,
+    })
+}
+
+fn public_key(wallet: &Value) -> Vec<u8> {
+    hex::decode(wallet["publicKey"].as_str().unwrap()).unwrap()
+}
+
+/// A transfer of a SOL wallet to somebody else: a legacy message, not signed yet.
+pub fn solana_transfer(wallet: &Value, lamports: u64) -> String {
+    let instruction = [&[2, 2, 0, 1, 12][..], &2_u32.to_le_bytes(), &lamports.to_le_bytes()].concat();
+    let keys = [&public_key(wallet)[..], &[9; 32], &[0; 32]].concat();
+    BASE64.encode([&[1][..], &[0; 64], &[1, 0, 1, 3], &keys, &[7; 32], &[1], &instruction].concat())
+}
+
+/// A payment from a coin of an ADA wallet, which is not said what it is worth, to somebody else.
+pub fn cardano_payment(wallet: &Value, lovelace: u64) -> String {
+    let own = [&[0x60][..], pallas_crypto::hash::Hasher::<224>::hash(&public_key(wallet)).as_ref()].concat();
+    let nobody = [&[0x60][..], &[9; 28]].concat();
+    let output = |address: &[u8], lovelace: u64| [&[0x82, 0x58, 29][..], address, &[0x1b], &lovelace.to_be_bytes()].concat();
+    let outputs = [output(&nobody, lovelace), output(&own, 5_000_000)].concat();
+    let body = [
+        &[0xa4, 0x00, 0x81, 0x82, 0x58, 32][..],
+        &[7; 32],
+        &[0x00, 0x01, 0x82],
+        &outputs,
+        &[0x02, 0x1a],
+        &200_000_u32.to_be_bytes(),
+        &[0x03, 0x1a],
+        &90_000_000_u32.to_be_bytes(),
+    ];
+    hex::encode([&[0x84][..], &body.concat(), &[0xa0, 0xf5, 0xf6]].concat())
+}
+
 pub const DIGEST: &str = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4";
 
 /// The freeze that the example of admin_unfreeze lifts. It is in force only where a test has put it there, since nothing could be signed
@@ -130,7 +180,7 @@ pub fn came_through(method: &str, outcome: &Result<Value, Value>) -> bool {
 
 /// Method, action, and parameters by name that it accepts.
 pub fn examples(fixture: &Fixture) -> Vec<(&'static str, &'static str, Value)> {
-    let Fixture { wallet_id, key_id, address, btc } = fixture;
+    let Fixture { wallet_id, key_id, address, btc, xrp, sol, ada } = fixture;
     let examples = vec![
         ("wallet_create", "create", json!({ "userId": "user123", "asset": "BTC" })),
         ("wallet_get", "read", json!({ "walletId": wallet_id })),
@@ -157,6 +207,10 @@ pub fn examples(fixture: &Fixture) -> Vec<(&'static str, &'static str, Value)> {
         ),
         ("utxo_signPsbt", "sign", json!({ "asset": "BTC", "psbt": psbt(btc) })),
         ("utxo_signMessage", "signMessage", json!({ "walletId": btc["walletId"], "message": "hello" })),
+        ("xrp_signTransaction", "sign", json!({ "walletId": xrp["walletId"], "transaction": xrp_payment(xrp, 25_000_000) })),
+        ("sol_signTransaction", "sign", json!({ "walletId": sol["walletId"], "transaction": solana_transfer(sol, 250_000_000) })),
+        ("sol_signMessage", "signMessage", json!({ "walletId": sol["walletId"], "message": "aGVsbG8=" })),
+        ("ada_signTransaction", "sign", json!({ "walletId": ada["walletId"], "transaction": cardano_payment(ada, 3_000_000) })),
         ("eth_accounts", "read", json!({})),
         ("eth_chainId", "read", json!({})),
         ("web3_clientVersion", "read", json!({})),

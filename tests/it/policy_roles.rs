@@ -104,9 +104,9 @@ fn explain_every_method_as_every_role_agrees_with_the_call() {
             assert!(denied || !may_change.is_empty(), "{role} {method}: what permits it is named");
         }
     }
-    // One digest by kmsign-raw, two challenges by wallet_verify, four messages by each of the three who may, and a transaction and a
-    // PSBT, which are signed once for all. Explaining signs nothing.
-    assert_eq!(daemon.kms_effects(Operation::Sign), 1 + 2 + 4 * 3 + 2);
+    // One digest by kmsign-raw, two challenges by wallet_verify, five messages and a transaction of Solana by each of the three who
+    // may, and four other transactions, which are signed once for all. Explaining signs nothing.
+    assert_eq!(daemon.kms_effects(Operation::Sign), 1 + 2 + 6 * 3 + 4);
 }
 
 #[test]
@@ -173,19 +173,16 @@ fn on_mainnet(address: &Value) -> Value {
 
 /// Names of a wallet that is not there.
 fn unknown() -> Fixture {
-    Fixture {
-        wallet_id: json!("0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60"),
-        key_id: json!("arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
-        address: json!("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
-        btc: Value::Null,
-    }
+    Fixture::named(&json!({
+        "walletId": "0197b2a0-7c1e-7d3a-9f00-2b1c3d4e5f60",
+        "kmsKeyId": "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "address": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    }))
 }
 
 /// Holds if the caller hears of the wallet what it hears of one that is not there, and nothing else.
 fn assert_hidden(caller: &mut Caller, wallet: &Value, kind: &str) {
-    for ((method, of_hidden), (_, of_unknown)) in
-        calls_about(&Fixture::of(wallet, &Value::Null)).into_iter().zip(calls_about(&unknown()))
-    {
+    for ((method, of_hidden), (_, of_unknown)) in calls_about(&Fixture::named(wallet)).into_iter().zip(calls_about(&unknown())) {
         let heard = caller.call(method, of_hidden.clone()).expect_err(&format!("{method} {of_hidden}"));
         let of_none = caller.call(method, of_unknown).unwrap_err();
         assert_eq!(heard, of_none, "{method} {of_hidden}");

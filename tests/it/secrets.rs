@@ -23,13 +23,13 @@ fn run_with_everything_logged_never_tells_a_credential() {
     let mut told = Vec::new();
     let mut caller = daemon.connect();
     let wallet = caller.ok("wallet_create", json!({ "userId": "user123", "asset": "ETH" }));
-    let btc = caller.ok("wallet_create", json!({ "userId": "user123", "asset": "BTC" }));
+    let fixture = Fixture::with(&wallet, |asset| caller.ok("wallet_create", json!({ "userId": "user123", "asset": asset })));
     for fault in ["", "deny", "internal", "closeBefore"] {
         if !fault.is_empty() {
             let fault = serde_json::from_value(json!({ "scripts": [{ "times": 2, "fault": fault }] })).unwrap();
             kms.faults().set(fault);
         }
-        for (method, _, params) in examples(&Fixture::of(&wallet, &btc)) {
+        for (method, _, params) in examples(&fixture) {
             told.push(caller.call(method, params).unwrap_or_else(|error| error).to_string());
         }
         kms.faults().set(Default::default());

@@ -201,6 +201,12 @@ impl<'s> Check<'s> {
                         (vec![format!("{} {}", told.params["transaction"]["from"], result["tx"]["nonce"])], &result["raw"])
                     }
                     "utxo_signPsbt" => (coins(&result["transaction"]), &result["transaction"]),
+                    "xrp_signTransaction" => {
+                        let transaction = &told.params["transaction"];
+                        (vec![format!("{} {}", transaction["Account"], transaction["Sequence"])], &result["txBlob"])
+                    }
+                    // All examples spend one coin.
+                    "ada_signTransaction" => (vec![format!("the coin of {}", told.params["walletId"])], &result["transaction"]),
                     _ => continue,
                 };
                 for spend in spends {

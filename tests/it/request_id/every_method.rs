@@ -47,8 +47,8 @@ impl Case {
         let daemon = daemon();
         let wallet = daemon.wallet("ETH");
         prepare(&daemon, method.name, &wallet);
-        let example =
-            examples(&Fixture::of(&wallet, &daemon.wallet("BTC"))).into_iter().find(|(name, ..)| *name == method.name).unwrap().2;
+        let fixture = Fixture::with(&wallet, |asset| daemon.wallet(asset));
+        let example = examples(&fixture).into_iter().find(|(name, ..)| *name == method.name).unwrap().2;
         Self { daemon, method, field, example, wallet }
     }
 
