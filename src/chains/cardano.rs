@@ -1,18 +1,21 @@
-//! Addresses of Cardano (CIP-19).
+//! Cardano: addresses (CIP-19) and transactions.
 
+mod address;
+mod cbor;
 pub mod stake;
 pub mod transaction;
 
 use pallas_addresses as pallas;
 use pallas_crypto::hash::{Hash, Hasher};
 
+use self::address::Payable;
+use self::stake::StakeKeyHash;
 use super::networks::Network;
 use super::{AddressKind, ChainError, InvalidAddress};
-use stake::StakeKeyHash;
 
 /// What an address says of its network: preprod and preview have the same tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum CardanoNetwork {
+pub enum CardanoNetwork {
     Mainnet,
     Testnet,
 }
@@ -42,17 +45,18 @@ pub(super) fn derive(network: CardanoNetwork, key: &[u8; 32], stake: Option<&Sta
     address.to_bech32().map_err(|_| ChainError::Encoding)
 }
 
-/// Reads an address of `network`.
+/// Reads an address of `network` that can be paid to, and gives it in its one written form. Preprod and preview have the same.
 pub(super) fn parse(network: &Network, params: CardanoNetwork, text: &str) -> Result<(String, AddressKind), InvalidAddress> {
-    const FORM: InvalidAddress = InvalidAddress::Malformed("an address of Cardano in bech32");
-    let pallas::Address::Shelley(address) = pallas::Address::from_bech32(text).map_err(|_| FORM)? else { return Err(FORM) };
-    if address.network() != params.tag() {
-        return Err(InvalidAddress::OtherChain { network: network.to_string() });
+    let payable = Payable::from_text(text)?;
+    if payable.network != params {
+        let of = match payable.network {
+            CardanoNetwork::Mainnet => "ADA mainnet",
+            CardanoNetwork::Testnet => "ADA preprod and preview",
+        };
+        return Err(InvalidAddress::OtherNetwork { of: of.to_owned(), network: network.to_string() });
     }
-    let kind = match address.delegation() {
-        pallas::ShelleyDelegationPart::Null => AddressKind::Enterprise,
-        pallas::ShelleyDelegationPart::Pointer(_) => AddressKind::Pointer,
-        _ => AddressKind::Base,
-    };
-    Ok((address.to_bech32().map_err(|_| FORM)?, kind))
+    Ok((payable.text, payable.kind))
 }
+
+#[cfg(test)]
+mod tests;
