@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use alloy_primitives::{Address, U256};
 
+use super::cardano::transaction::Asset;
 use super::networks::{Network, Networks};
 
 /// A token, as the configuration names it.
@@ -12,7 +13,8 @@ pub struct TokenRow {
     /// The chain's asset, such as `ETH`; an alias stands for it.
     pub asset: String,
     pub network: String,
-    /// The contract's address, in one case or with its EIP-55 checksum.
+    /// The contract's address, in one case or with its EIP-55 checksum; of Cardano `policyId.assetName`, both in hex, or the policy id
+    /// alone for an empty name.
     pub contract: String,
     /// 0..36.
     pub decimals: u8,
@@ -21,21 +23,42 @@ pub struct TokenRow {
 /// Why the configured tokens can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokensError {
-    #[error("networks.tokens: {asset} {network} is no EVM network of this configuration")]
+    #[error("networks.tokens: {asset} {network} is no network of EVM or of Cardano of this configuration")]
     Network { asset: String, network: String },
-    #[error("networks.tokens: contract \"{0}\" is not 0x and 40 hex digits, or its checksum does not match")]
+    #[error(
+        "networks.tokens: contract \"{0}\" is not 0x and 40 hex digits, or its checksum does not match; of Cardano it must be \
+             policyId.assetName in hex"
+    )]
     Contract(String),
     #[error("networks.tokens: decimals {0} must be 0 to {MAX_DECIMALS}")]
     Decimals(u8),
     #[error("networks.tokens: {contract} of {network} is there twice")]
-    Duplicate { contract: Address, network: Network },
+    Duplicate { contract: String, network: Network },
 }
 
 const MAX_DECIMALS: u8 = 36;
 
-/// Decimals by network and contract.
+/// How a chain names a token, in its one form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Token {
+    Evm(Address),
+    /// As [`Asset`] is written.
+    Cardano(String),
+}
+
+impl Token {
+    fn parse(network: &Network, contract: &str) -> Option<Self> {
+        if network.family() == "cardano" {
+            return Asset::parse(contract).map(|asset| Self::Cardano(asset.to_string()));
+        }
+        let (address, _) = super::parse_address(network, contract).ok()?;
+        address.as_str().parse().ok().map(Self::Evm)
+    }
+}
+
+/// Decimals by network and token.
 #[derive(Debug, Default)]
-pub struct Tokens(HashMap<(Network, Address), u8>);
+pub struct Tokens(HashMap<(Network, Token), u8>);
 
 impl Tokens {
     /// # Errors
@@ -46,17 +69,14 @@ impl Tokens {
             let network = networks
                 .resolve(&row.asset, Some(&row.network))
                 .ok()
-                .filter(|network| network.chain_id().is_some())
+                .filter(|network| matches!(network.family(), "evm" | "cardano"))
                 .ok_or_else(|| TokensError::Network { asset: row.asset.clone(), network: row.network.clone() })?;
-            let contract = super::parse_address(&network, &row.contract)
-                .ok()
-                .and_then(|(address, _)| address.as_str().parse::<Address>().ok())
-                .ok_or_else(|| TokensError::Contract(row.contract.clone()))?;
+            let token = Token::parse(&network, &row.contract).ok_or_else(|| TokensError::Contract(row.contract.clone()))?;
             if row.decimals > MAX_DECIMALS {
                 return Err(TokensError::Decimals(row.decimals));
             }
-            if tokens.insert((network.clone(), contract), row.decimals).is_some() {
-                return Err(TokensError::Duplicate { contract, network });
+            if tokens.insert((network.clone(), token), row.decimals).is_some() {
+                return Err(TokensError::Duplicate { contract: row.contract.clone(), network });
             }
         }
         Ok(Self(tokens))
@@ -64,7 +84,16 @@ impl Tokens {
 
     /// The amount in whole tokens, rounded up and saturating; `None` for a token that is not configured.
     pub fn whole(&self, network: &Network, contract: Address, amount: U256) -> Option<u64> {
-        let decimals = *self.0.get(&(network.clone(), contract))?;
+        self.of(network, Token::Evm(contract), amount)
+    }
+
+    /// As [`Tokens::whole`], of a native token of Cardano, by the form in which it is written.
+    pub fn whole_asset(&self, network: &Network, asset: &str, quantity: u64) -> Option<u64> {
+        self.of(network, Token::Cardano(asset.to_owned()), U256::from(quantity))
+    }
+
+    fn of(&self, network: &Network, token: Token, amount: U256) -> Option<u64> {
+        let decimals = *self.0.get(&(network.clone(), token))?;
         Some(round_up(amount, U256::from(10).pow(U256::from(decimals))))
     }
 }

@@ -47,6 +47,7 @@ mod reconcile;
 mod request_id;
 mod restore;
 mod secrets;
+mod sign_cardano;
 mod sign_contents;
 mod sign_evm;
 mod sign_psbt;

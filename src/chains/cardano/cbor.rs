@@ -41,7 +41,7 @@ pub struct Items {
 
 impl Items {
     /// How many there are, where the head says it. Of a map: pairs.
-    pub const fn len(&self) -> Option<u64> {
+    pub const fn count(&self) -> Option<u64> {
         self.left
     }
 }
