@@ -32,7 +32,7 @@ const STRANGER: [u8; 28] = [9; 28];
 /// fee is 0.2 ada, the rest goes back to the wallet. With more entries of the body, as they stand.
 fn paying_of(wallet: &Value, coins: std::ops::Range<u8>, amount: u64, more: &[&[u8]]) -> Vec<u8> {
     let own = bytes_of(&wallet["address"]);
-    let stranger = [&own[..1], &STRANGER].concat();
+    let stranger = [&[0x60 | own[0] & 0x0f][..], &STRANGER].concat();
     let inputs: Vec<u8> = coins.clone().flat_map(|coin| [&[0x82, 0x58, 0x20][..], &[7; 32], &[coin]].concat()).collect();
     let head = |kind: u8, count: usize| kind << 5 | u8::try_from(count).unwrap();
     let left = 10_000_000 * coins.len() as u64 - amount - 200_000;
@@ -284,6 +284,23 @@ fn sign_cardano_of_another_wallets_stake_is_not_change() {
     assert_eq!((&summary["totalOut"], &summary["effects"][1]["toOwnWallet"]), (&json!(9_800_000), &json!(false)));
     assert!(summary["warnings"].to_string().contains("another stake part"));
     assert_eq!(daemon.kms_effects(Operation::Sign), 0);
+}
+
+#[test]
+fn sign_cardano_of_a_wallet_with_a_stake_key_has_its_own_address_as_change() {
+    let daemon = Daemon::start();
+    let stake = daemon.wallet("ADA");
+    let with_stake = json!({ "userId": "user123", "asset": "ADA", "stakeWalletId": stake["walletId"] });
+    let wallet = daemon.ok("wallet_create", with_stake);
+    assert_eq!(wallet["addressType"], "base");
+    let transaction = paying_of(&wallet, 0..1, 1_000_000, &[]);
+    let call = with(params(&wallet, &transaction), "resolvedInputs", resolved(&[&wallet]));
+    let summary = daemon.ok("policy_explain", json!({ "method": SIGN, "params": call }))["summary"].take();
+    assert_eq!((&summary["totalOut"], &summary["details"]["outputs"][1]["change"]), (&json!(1_000_000), &json!(true)));
+    assert_signed(&daemon.ok(SIGN, call.clone()), &transaction, &[&wallet]);
+    // Its stake key moves nothing.
+    let of_stake = with(call, "walletId", stake["walletId"].clone());
+    assert_eq!(daemon.fails("TRANSACTION_REFUSED", SIGN, of_stake)["data"]["rule"], "notNeeded");
 }
 
 #[test]
