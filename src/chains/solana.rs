@@ -1,9 +1,16 @@
-//! Addresses of Solana: an Ed25519 public key in base58.
+//! Solana: addresses, which are Ed25519 public keys in base58, transactions and off-chain messages.
 
 pub mod message;
 pub mod transaction;
 
+mod instructions;
+mod pubkey;
+mod summary;
+mod wire;
+
 use super::InvalidAddress;
+
+pub use self::pubkey::Pubkey;
 
 /// The address of a key: the key.
 pub(super) fn derive(key: &[u8; 32]) -> String {

@@ -51,6 +51,7 @@ mod sign_cardano;
 mod sign_contents;
 mod sign_evm;
 mod sign_psbt;
+mod sign_solana;
 mod sign_typed_data;
 mod sign_utxo_message;
 mod sign_xrp;

@@ -1,14 +1,45 @@
 //! What sol_signMessage has signed, and what it answers.
 
-use super::super::content::{Content, Lookup};
-use crate::outcome::Failure;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::super::content::{Content, ContentPayload, Lookup, Spends};
+use super::super::sign_solana::{ed25519_payload, signer, the_signature};
+use crate::chains::solana::message;
+use crate::outcome::{Answer, Failure};
 use crate::rpc::Selector;
 
-/// Decodes a transaction.
+/// A text with the header of the off-chain message format, which is added here.
 ///
 /// # Errors
-/// As [`Lookup::wallet_of`].
-pub fn solana(lookup: &Lookup<'_>, selector: &Selector, _message: &[u8]) -> Result<Content, Failure> {
-    let _ = lookup.wallet_of(selector, "SOL")?;
-    Err(Failure::Internal("not read yet".to_owned()))
+/// As [`Lookup::wallet_of`]; [`Failure::KeyNotUsable`] if it has no key yet.
+pub fn solana(lookup: &Lookup<'_>, selector: &Selector, text: &[u8]) -> Result<Content, Failure> {
+    let (wallet, network, key) = signer(lookup, selector)?;
+    let text = str::from_utf8(text).map_err(|error| Failure::invalid("message", format!("is not UTF-8: {error}")))?;
+    let bytes = message::with_header(&key, text);
+    let offchain_message = STANDARD.encode(&bytes);
+    let payload = ed25519_payload(bytes)?;
+    let signed = payload.clone();
+    Ok(Content {
+        decoded: message::decode(text),
+        network,
+        recipients: Vec::new(),
+        more_actions: Vec::new(),
+        payloads: vec![ContentPayload { wallet, slot: 0, payload }],
+        spends: Spends::Nothing,
+        assemble: Box::new(move |signatures| {
+            let signature = bs58::encode(the_signature(signatures, &signed)?).into_string();
+            Answer::of(&SignedMessage { signature, offchain_message })
+        }),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedMessage {
+    /// Base58.
+    signature: String,
+    /// Base64: what is signed, header and text.
+    offchain_message: String,
 }
