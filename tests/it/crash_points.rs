@@ -4,6 +4,7 @@
 //! A case is a scenario and a point on its way. A point that its scenario does not reach is a failure, and so is a point that
 //! no scenario has. SIGKILL keeps what the kernel has; that a commit outlives the machine's power is SQLite's `synchronous=FULL`.
 
+mod families;
 mod restore;
 
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ use crate::harness::scene::{CRASH_AT, DEPLOYMENT, Scene};
 use crate::harness::wait_until;
 use crate::harness::{mongo, proxy};
 use crate::kms_conformance::{HERE, client};
-use crate::method_examples::{cardano_payment, evm_payment, psbt_paying, solana_transfer, xrp_payment};
+use crate::method_examples::{evm_payment, psbt_paying};
 use crate::signing::digest;
 
 /// Most of a case is waiting, for a disk or for a process.
@@ -43,17 +44,6 @@ struct Scenario {
     /// Each point on the way, and the how manieth reach of it is meant.
     points: &'static [(CrashPoint, u32)],
 }
-
-/// Where a signature is made, or not, of something that may be signed once.
-const SIGNED_ONCE: &[(CrashPoint, u32)] = &[
-    (IntentDurable, 1),
-    (BeforeSign, 1),
-    (AfterSign, 1),
-    (SignatureVerified, 1),
-    (OutcomeQueued, 1),
-    (OutcomeDurable, 1),
-    (BeforeReply, 1),
-];
 
 const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -177,33 +167,6 @@ const SCENARIOS: &[Scenario] = &[
             (OutcomeDurable, 1),
             (BeforeReply, 1),
         ],
-    },
-    Scenario {
-        name: "sign one of two transactions of XRP with one sequence",
-        prepare: |scene| {
-            let wallet = wallet_of(scene, "XRP");
-            [25, 26].into_iter().map(|drops| xrp_signing(&wallet, drops)).collect()
-        },
-        mongodb: false,
-        points: SIGNED_ONCE,
-    },
-    Scenario {
-        name: "sign one of two transactions of ADA with one coin",
-        prepare: |scene| {
-            let wallet = wallet_of(scene, "ADA");
-            [3_000_000, 4_000_000].into_iter().map(|lovelace| cardano_signing(&wallet, lovelace)).collect()
-        },
-        mongodb: false,
-        points: SIGNED_ONCE,
-    },
-    Scenario {
-        name: "sign a transaction of SOL",
-        prepare: |scene| {
-            let wallet = wallet_of(scene, "SOL");
-            vec![solana_signing(&wallet, 250_000_000)]
-        },
-        mongodb: false,
-        points: SIGNED_ONCE,
     },
     Scenario {
         name: "verify a wallet",
@@ -455,23 +418,6 @@ fn signing_psbt(psbt: &str, id: &str) -> Call {
     Call::new("utxo_signPsbt", json!({ "asset": "BTC", "psbt": psbt, "requestId": id }))
 }
 
-fn xrp_signing(wallet: &Value, drops: u64) -> Call {
-    let transaction = xrp_payment(wallet, drops);
-    let params = json!({ "walletId": wallet["walletId"], "transaction": transaction, "requestId": format!("pay {drops}") });
-    Call::new("xrp_signTransaction", params)
-}
-
-fn cardano_signing(wallet: &Value, lovelace: u64) -> Call {
-    let transaction = cardano_payment(wallet, lovelace);
-    let params = json!({ "walletId": wallet["walletId"], "transaction": transaction, "requestId": format!("pay {lovelace}") });
-    Call::new("ada_signTransaction", params)
-}
-
-fn solana_signing(wallet: &Value, lamports: u64) -> Call {
-    let transaction = solana_transfer(wallet, lamports);
-    Call::new("sol_signTransaction", json!({ "walletId": wallet["walletId"], "transaction": transaction, "requestId": "pay" }))
-}
-
 /// A wallet, made by a daemon that is then killed.
 fn wallet(scene: &mut Scene) -> Value {
     wallet_of(scene, "BTC")
@@ -585,7 +531,7 @@ fn cases() -> Vec<Case> {
             run: Box::new(move || run(scenario, *point, *nth)),
         })
     };
-    SCENARIOS.iter().flat_map(of).chain(restore::cases()).collect()
+    SCENARIOS.iter().chain(families::SCENARIOS).flat_map(of).chain(restore::cases()).collect()
 }
 
 #[test]
