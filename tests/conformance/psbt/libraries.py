@@ -1,9 +1,5 @@
 """The libraries that build PSBTs and finalize what was signed. Each builds with its own code, from public keys alone."""
 
-import json
-import subprocess
-import threading
-
 import bdkpython as bdk
 from embit import ec
 from embit.finalizer import finalize_psbt
@@ -14,27 +10,6 @@ from embit.transaction import Transaction
 from coins import SIGHASHES
 
 SEGWIT = ("p2sh-p2wpkh", "p2wpkh")
-
-
-class Node:
-    """peers.cjs, which answers one request after the other."""
-
-    def __init__(self, script):
-        self.process = subprocess.Popen(["node", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.turn = threading.Lock()
-
-    def call(self, call, **request):
-        with self.turn:
-            self.process.stdin.write(json.dumps({"call": call, **request}) + "\n")
-            self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline())
-        if "error" in answer:
-            raise AssertionError(f"{call}: {answer['error']}")
-        return answer["result"]
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
 
 
 class NodeLibrary:

@@ -25,6 +25,7 @@ import psbt_maps
 from coins import KINDS, SIGHASHES
 from daemon import Daemon, Refused
 from litecoin import Litecoin
+from node import Node
 
 HERE = pathlib.Path(__file__).parent
 GENERATED = int(os.environ.get("KMSIGND_TEST_PSBTS", "1000"))
@@ -38,7 +39,7 @@ class Bench:
 
     def __init__(self, socket):
         self.kmsignd = Daemon(socket)
-        self.node = libraries.Node(HERE / "peers.cjs")
+        self.node = Node(HERE / "peers.cjs")
         self.libraries = libraries.all_of(self.node)
         self.litecoin = Litecoin(int(os.environ["LITECOIN_PORT"]), os.environ["LITECOIN_COOKIE"])
         self.seed = SEED

@@ -73,5 +73,5 @@ litecoin_answers() {
 }
 ready litecoind "$node" "$dir/litecoin.log" litecoin_answers
 
-export NODE_PATH=$tools/node_modules PYTHONDONTWRITEBYTECODE=1
+export NODE_PATH=$tools/node_modules PYTHONPATH=$here/.. PYTHONDONTWRITEBYTECODE=1
 "$tools/venv/bin/python" "$here/psbt_peers.py" "$dir/dev/kmsignd.sock" "$results" || { cat "$dir/log" >&2; exit 1; }

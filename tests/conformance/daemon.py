@@ -11,8 +11,10 @@ class Refused(Exception):
     def __init__(self, method, error):
         super().__init__(f"{method}: {json.dumps(error)}")
         self.code = error["code"]
+        self.text = error["message"]
         self.kind = error["data"]["kind"]
         self.rule = error["data"].get("rule")
+        self.field = error["data"].get("field")
 
 
 class Daemon:
@@ -35,3 +37,11 @@ class Daemon:
         if "error" in answer:
             raise Refused(method, answer["error"])
         return answer["result"]
+
+    def refusal(self, method, **params):
+        """The error that it answers; fails if it gives a result."""
+        try:
+            answer = self.call(method, **params)
+        except Refused as refused:
+            return refused
+        raise AssertionError(f"{method} was not refused: {json.dumps(answer)}")
