@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Has @solana/kit and solders build transactions of Solana, a daemon sign them, and litesvm execute them.
+#
+#   run.sh KMSIGND TOOLSDIR
+#
+# KMSIGND is the binary, built with the emulator. With KMSIGND_TEST_MINISTACK_URL, another one serves with that KMS and signs a few.
+# What is pinned here is installed under TOOLSDIR once and again when a pin changes; nothing outside of it.
+set -euo pipefail
+[ $# -eq 2 ] || { echo "usage: $0 KMSIGND TOOLSDIR" >&2; exit 64; }
+here=$(cd "$(dirname "$0")" && pwd)
+kmsignd=$(realpath "$1")
+mkdir -p "$2"
+tools=$(cd "$2" && pwd)/solana
+# shellcheck source=../daemon.sh
+. "$here/../daemon.sh"
+
+if install_pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"; then
+    cp "$here/package.json" "$here/package-lock.json" "$tools"
+    npm ci --prefix "$tools" --ignore-scripts --no-audit --no-fund --loglevel=error
+    python3 -m venv "$tools/venv"
+    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$here/requirements.txt"
+    pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"
+fi
+
+export NODE_PATH=$tools/node_modules PYTHONPATH=$here/.. PYTHONDONTWRITEBYTECODE=1
+with_dev "$kmsignd" "$tools/venv/bin/python" "$here/solana_peers.py" emulator
+[ -z "${KMSIGND_TEST_MINISTACK_URL:-}" ] ||
+    with_ministack "$kmsignd" "$tools/venv/bin/python" "$here/solana_peers.py" ministack
