@@ -1,4 +1,8 @@
-"""Addresses by embit (Bitcoin), pycoin (Litecoin, Dogecoin) and eth-keys. Keys: see peer_key in tests/it/addresses.rs."""
+"""Addresses by embit (Bitcoin), pycoin (Litecoin, Dogecoin), eth-keys, xrpl-py, solders and pycardano.
+
+Keys: see peer_key and key_for in tests/it/addresses.rs. A row may have `tag`, which is in an X-address of the XRP Ledger, and
+`stakeKey`, the public key that a base address of Cardano has beside its own.
+"""
 
 import hashlib
 import json
@@ -8,11 +12,15 @@ import sys
 from embit import ec, script
 from embit.networks import NETWORKS
 from eth_keys import keys as eth_keys
+from pycardano import Address, Network, PaymentSigningKey, StakeSigningKey
 from pycoin.encoding.hash import hash160
 from pycoin.symbols.doge import network as doge
 from pycoin.symbols.ltc import network as litecoin
 from pycoin.symbols.xdt import network as doge_test
 from pycoin.symbols.xlt import network as litecoin_test
+from solders.keypair import Keypair
+from xrpl.core.addresscodec import classic_address_to_xaddress
+from xrpl.core.keypairs import derive_classic_address
 
 SECRETS = [hashlib.sha256(f"kmsignd address {number}".encode()).digest() for number in range(1000)]
 
@@ -50,13 +58,47 @@ def ethereum():
             yield asset, "mainnet", "eip55", key.to_compressed_bytes(), key.to_checksum_address()
 
 
+def xrp():
+    for number, secret in enumerate(SECRETS):
+        key = ec.PrivateKey(secret).get_public_key().sec()
+        address = derive_classic_address(key.hex().upper())
+        # Without a tag, and with one of each length.
+        tag = None if number % 10 == 0 else int.from_bytes(hashlib.sha256(secret).digest()[:4], "big") >> number % 33
+        for network in ("mainnet", "testnet", "devnet"):
+            yield "XRP", network, "classic", key, address
+            x_address = classic_address_to_xaddress(address, tag, network != "mainnet")
+            yield "XRP", network, "x-address", key, x_address, {"tag": tag}
+
+
+def solana():
+    for secret in SECRETS:
+        key = Keypair.from_seed(secret).pubkey()
+        for network in ("mainnet", "testnet", "devnet"):
+            yield "SOL", network, "base58", bytes(key), str(key)
+
+
+def cardano():
+    names = {"mainnet": Network.MAINNET, "preprod": Network.TESTNET, "preview": Network.TESTNET}
+    keys = [PaymentSigningKey.from_primitive(secret).to_verification_key() for secret in SECRETS]
+    stakes = [StakeSigningKey.from_primitive(secret).to_verification_key() for secret in SECRETS]
+    for number, key in enumerate(keys):
+        stake = stakes[(number + 1) % len(stakes)]
+        for name, network in names.items():
+            yield "ADA", name, "enterprise", bytes(key.payload), Address(key.hash(), network=network).encode()
+            address = Address(key.hash(), stake.hash(), network=network).encode()
+            yield "ADA", name, "base", bytes(key.payload), address, {"stakeKey": stake.payload.hex()}
+
+
 def write(peer, rows):
     with open(pathlib.Path(sys.argv[1]) / f"{peer}.jsonl", "w", encoding="ascii") as file:
-        for asset, network, form, key, address in rows:
+        for asset, network, form, key, address, *more in rows:
             row = {"asset": asset, "network": network, "addressType": form, "publicKey": key.hex(), "address": address}
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(row | (more[0] if more else {})) + "\n")
 
 
 write("embit", embit())
 write("pycoin", pycoin())
 write("eth-keys", ethereum())
+write("xrpl-py", xrp())
+write("solders", solana())
+write("pycardano", cardano())

@@ -218,7 +218,7 @@ def what_is_not_to_be_signed_is_refused():
     def refused(what, wallet, transaction, kinds, rule=None, **more):
         said = kmsignd.refusal("ada_signTransaction", walletId=wallet.id, transaction=transaction, **more)
         assert said.kind in kinds and (rule is None or said.rule == rule), (what, said)
-        count(f"{what}: refused", PY)
+        count(f"kmsignd refuses {what}", PY)
 
     one = made()
     by = one.wallets[0]

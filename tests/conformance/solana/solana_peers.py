@@ -32,7 +32,7 @@ LOOKUP_TABLES = "AddressLookupTab1e1111111111111111111111111"
 # ProgramState::LookupTable: a tag, never deactivated, extended in slot 0 from index 0 on, without authority, padding.
 LOOKUP_TABLE_HEADER = bytes([1, 0, 0, 0]) + b"\xff" * 8 + bytes(8 + 1 + 33 + 2)
 SIGNATURE_FEE = 5_000
-# Of the off-chain messages that are signed: docs/api says so too.
+# The application domain of the off-chain messages that are signed.
 NO_DOMAIN = SYSTEM
 
 kms, socket = sys.argv[1:]
@@ -291,6 +291,8 @@ TEXTS = [
     "a" * (1232 - 84),
     "ä" * 573,
     "ä" * 574,
+    # What KMS signs at most, 4096 bytes, without what stands before the text.
+    "a" * (4096 - 85),
 ]
 
 
@@ -329,7 +331,7 @@ def transactions_as_messages_are_refused():
             from_bytes_versioned(message)
             for what, data in (("a whole transaction", whole), ("a transaction's message", message)):
                 assert kmsignd.refusal("sol_signMessage", walletId=by.id, message=text(data))
-                count(f"{what} as text to sign: refused", library.name)
+                count(f"kmsignd refuses {what} as text to sign", library.name)
 
 
 def what_is_no_transaction_to_sign_is_refused():
@@ -339,7 +341,7 @@ def what_is_no_transaction_to_sign_is_refused():
     def refused(what, transaction, rule=None, wallet=by):
         said = kmsignd.refusal("sol_signTransaction", walletId=wallet.id, transaction=text(transaction))
         assert said.kind in ("INVALID_PARAMS", "TRANSACTION_REFUSED") and (rule is None or said.rule == rule), (what, said)
-        count(what + ": refused", library.name)
+        count(f"kmsignd refuses {what}", library.name)
 
     for library in libraries:
         for version in ("legacy", 0):

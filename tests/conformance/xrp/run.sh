@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 kmsignd=$(realpath "$1")
 mkdir -p "$2"
 tools=$(cd "$2" && pwd)/xrp
-# shellcheck source=../daemon.sh
+# shellcheck source=tests/conformance/daemon.sh
 . "$here/../daemon.sh"
 
 if install_pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"; then

@@ -239,7 +239,7 @@ def every_other_type_of_the_ledger_is_refused_by_its_name():
         refused = kmsignd.refusal("xrp_signTransaction", walletId=by.id, transaction=asked)
         assert (refused.kind, refused.rule) == ("TRANSACTION_REFUSED", "transactionType"), refused
         assert name in refused.text, refused
-        count("transaction types of the ledger that are not signed: refused by name", PY)
+        count("kmsignd refuses by name: the ledger's other transaction types", PY)
 
 
 def every_other_field_of_the_ledger_is_refused_by_its_name():
@@ -260,7 +260,7 @@ def every_other_field_of_the_ledger_is_refused_by_its_name():
         refused = kmsignd.refusal("xrp_signTransaction", walletId=by.id, transaction={**payment(by).to_xrpl(), name: 1})
         assert refused.rule == "unknownField" and name in refused.text, refused
         tried += 1
-    count("fields that a Payment does not have: refused by name", PY, tried)
+    count("kmsignd refuses by name: fields that a Payment does not have", PY, tried)
 
 
 def what_is_not_ours_to_sign_is_refused():
@@ -269,7 +269,7 @@ def what_is_not_ours_to_sign_is_refused():
     def refused(what, kind, transaction, rule=None, wallet=by, **more):
         said = kmsignd.refusal("xrp_signTransaction", walletId=wallet.id, transaction=transaction, **more)
         assert said.kind == kind and (rule is None or said.rule == rule), (what, said)
-        count(what + ": refused", PY)
+        count(f"kmsignd refuses {what}", PY)
 
     model = payment(by)
     signed = ask(by, model.to_xrpl())["transaction"]
@@ -279,27 +279,27 @@ def what_is_not_ours_to_sign_is_refused():
     refused("one's own account among its signers", "TRANSACTION_REFUSED", payment(by).to_xrpl(), multiSign=True)
     wrong_key = {**payment(by).to_xrpl(), "SigningPubKey": other.key}
     assert kmsignd.refusal("xrp_signTransaction", walletId=by.id, transaction=wrong_key)
-    count("another's key: refused", PY)
+    count("kmsignd refuses another's key", PY)
     x_address = node.call("xAddress", address=other.address, tag=7, isTest=False)
     main_net = {**payment(by).to_xrpl(), "Destination": x_address}
     assert kmsignd.refusal("xrp_signTransaction", walletId=by.id, transaction=main_net)
-    count("an X-address of the main network on a test network: refused", JS)
+    count("kmsignd refuses an X-address of the main network on a test network", JS)
     x_address = node.call("xAddress", address=other.address, tag=7, isTest=True)
     assert kmsignd.refusal(
         "xrp_signTransaction", walletId=by.id, transaction={**payment(by).to_xrpl(), "Destination": x_address, "DestinationTag": 8}
     )
-    count("an X-address and another tag: refused", JS)
+    count("kmsignd refuses an X-address and another tag", JS)
     for value in ("1.0000000000000001", "12345678901234567", "1e97", "1e-98", "NaN", "0x10", ""):
         asked = {**payment(by).to_xrpl(), "Amount": {"currency": "USD", "issuer": other.address, "value": value}}
         refuses(lambda asked=asked: encode(asked), "an amount that does not fit", PY)
         assert kmsignd.refusal("xrp_signTransaction", walletId=by.id, transaction=asked), value
-        count("an amount that does not fit: refused by the daemon too", PY)
+        count("kmsignd refuses an amount that does not fit", PY)
     for field in ("Fee", "Sequence", "Amount", "Destination", "Account", "TransactionType"):
         lacking = payment(by).to_xrpl()
         del lacking[field]
         said = kmsignd.refusal("xrp_signTransaction", walletId=by.id, transaction=lacking)
         assert field in said.text or field in (said.field or ""), said
-        count("without a required field: refused by name", PY)
+        count("kmsignd refuses by name: a required field that is missing", PY)
 
 
 CASES = [generated_transactions_are_what_both_libraries_make, changed_bytes_and_high_s_are_refused_by_both, several_signers_combine_in_either_way]
