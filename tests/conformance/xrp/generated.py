@@ -86,6 +86,16 @@ class Maker:
     def amount(self):
         return self.rng.choice([self.drops, self.issued])()
 
+    def at_most(self, amount):
+        """As much, or about a hundredth."""
+        if self.rng.random() < 0.3:
+            return amount
+        if isinstance(amount, str):
+            return str(self.rng.randint(1, int(amount)))
+        less = Decimal(amount.value)
+        less = less.scaleb(-2) if less.adjusted() > -70 else less
+        return amounts.IssuedCurrencyAmount(currency=amount.currency, issuer=amount.issuer, value=str(less))
+
     def memo(self):
         text = {"memo_data": self.hex(self.rng.randint(1, 60)).lower()}
         if self.rng.random() < 0.5:
@@ -146,7 +156,7 @@ class Maker:
                 parts["paths"] = self.maybe(self.paths, 0.7)
                 if self.rng.random() < 0.5:
                     parts["flags"] = PARTIAL_PAYMENT
-                    parts["deliver_min"] = self.maybe(given)
+                    parts["deliver_min"] = self.maybe(lambda: self.at_most(parts["amount"]))
             case "Payment to an X-address":
                 parts["amount"] = self.amount()
                 tag = parts.pop("destination_tag")
