@@ -74,9 +74,10 @@ impl XrpTransactionRequest {
         let signer = AccountId::of(key);
         let others = self.others(account, signer, multi_sign)?;
         let signing_pub_key = if multi_sign { Vec::new() } else { key.serialize().to_vec() };
-        if self.signing_pub_key.as_ref().is_some_and(|given| *given != signing_pub_key) {
-            let expected = if multi_sign { "empty, since several sign" } else { "the wallet's public key" };
-            return Err(request::invalid("SigningPubKey", format!("must be left out, or {expected}")));
+        // An empty one says nothing yet: xrpl-py gives it to every transaction that is not signed.
+        if self.signing_pub_key.as_ref().is_some_and(|given| !given.is_empty() && *given != signing_pub_key) {
+            let expected = if multi_sign { ", since several sign" } else { " or the wallet's public key" };
+            return Err(request::invalid("SigningPubKey", format!("must be left out or empty{expected}")));
         }
         let mut fields = self.fields.clone();
         fields.set(Field::SigningPubKey, FieldValue::Blob(signing_pub_key));

@@ -24,7 +24,7 @@ pub struct XrpTransactionRequest {
     pub(super) format: &'static Format,
     /// All but `SigningPubKey`, `TxnSignature` and `Signers`.
     pub(super) fields: Fields,
-    /// As it was given: empty for one that several sign.
+    /// As it was given: empty for one that several sign, or that nobody has signed yet.
     pub(super) signing_pub_key: Option<Vec<u8>>,
     /// Those who signed before, in the order of their accounts.
     pub(super) signers: Vec<Signer>,
@@ -104,7 +104,7 @@ impl XrpTransactionRequest {
             "SigningPubKey" => {
                 let key = hex_bytes(value, "SigningPubKey")?;
                 if !key.is_empty() && !is_public_key(&key) {
-                    return Err(invalid(name, "must be 33 bytes of hex, or empty where several sign"));
+                    return Err(invalid(name, "must be 33 bytes of hex, or empty"));
                 }
                 self.signing_pub_key = Some(key);
                 return Ok(());

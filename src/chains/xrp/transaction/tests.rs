@@ -69,7 +69,10 @@ fn signed_is_the_request_with_key_and_signature() {
     assert_eq!(signed.transaction, expected);
     assert_eq!(signed.hash, hex::encode_upper(sha512_half(b"TXN\0", &hex::decode(&signed.tx_blob).unwrap())));
     let with_key = payment(json!({ "Flags": 0, "SigningPubKey": expected["SigningPubKey"] }));
-    assert_eq!(transaction(&with_key), transaction(&payment(json!({ "Flags": 0 }))));
+    let with_empty = payment(json!({ "Flags": 0, "SigningPubKey": "" }));
+    for same in [with_key, with_empty] {
+        assert_eq!(transaction(&same), transaction(&payment(json!({ "Flags": 0 }))));
+    }
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn who_may_not_sign_is_refused() {
         (json!({}), 1, true, "notNeeded"),
         (own_key, 2, true, "transaction.SigningPubKey"),
         (json!({ "SigningPubKey": hex::encode(key(2).serialize()) }), 1, false, "transaction.SigningPubKey"),
-        (json!({ "SigningPubKey": "" }), 1, false, "transaction.SigningPubKey"),
+        (json!({ "SigningPubKey": "" }), 1, false, "signs"),
         (json!({ "Signers": [signer(3)] }), 1, false, "alreadySigned"),
         (json!({ "Signers": [signer(3)] }), 2, true, "signs"),
         (json!({ "Signers": [signer(2)] }), 2, true, "alreadySigned"),
