@@ -24,7 +24,7 @@ class Daemon:
         self.path = path
         self.connections = threading.local()
 
-    def call(self, method, **params):
+    def call(self, method, /, **params):
         if not hasattr(self.connections, "lines"):
             stream = socket.socket(socket.AF_UNIX)
             stream.settimeout(120)
@@ -38,7 +38,11 @@ class Daemon:
             raise Refused(method, answer["error"])
         return answer["result"]
 
-    def refusal(self, method, **params):
+    def told(self, method, /, **params):
+        """What policy is told of a call: the decoded summary, for which nothing is signed."""
+        return self.call("policy_explain", method=method, params=params)["summary"]
+
+    def refusal(self, method, /, **params):
         """The error that it answers; fails if it gives a result."""
         try:
             answer = self.call(method, **params)

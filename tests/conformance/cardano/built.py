@@ -16,7 +16,6 @@ from pycardano import (
     InvalidHereAfter,
     Metadata,
     MultiAsset,
-    Network,
     PaymentSigningKey,
     PoolKeyHash,
     ProtocolParameters,
@@ -152,7 +151,9 @@ class Maker:
         names = [b"", b"kmsignd", self.hash(32)]
         return MultiAsset(
             {
-                ScriptHash(self.hash(28)): Asset({AssetName(name): self.rng.randint(2, 2**40) for name in self.rng.sample(names, 2)})
+                ScriptHash(self.hash(28)): Asset(
+                    {AssetName(name): self.rng.randint(2, 2**40) for name in self.rng.sample(names, 2)}
+                )
                 for _ in range(self.rng.randint(1, 3))
             }
         )
@@ -240,9 +241,7 @@ class Maker:
             # The builder does not know that the deposit comes back.
             body.outputs[-1].amount.coin += KEY_DEPOSIT
         body.network_id = self.rng.choice([None, self.network])
-        self.result.transaction = Transaction(
-            body, self.builder.build_witness_set(), auxiliary_data=self.builder.auxiliary_data
-        )
+        self.result.transaction = Transaction(body, self.builder.build_witness_set(), auxiliary_data=self.builder.auxiliary_data)
         return self.result
 
     def mint(self):

@@ -2,7 +2,8 @@
 
     cardano_peers.py KMS SOCKET        with JUDGE in the environment; see run.sh
 
-KMSIGND_TEST_CARDANO is how many are generated. With KMS other than `emulator` there are few, and no refusals, which are the daemon's own.
+KMSIGND_TEST_CARDANO is how many are generated. KMS names what the daemon signs with: with another one than
+`emulator` there are few, and no refusals, which are the daemon's own.
 """
 
 import hashlib
@@ -15,8 +16,15 @@ from copy import deepcopy
 from types import SimpleNamespace
 
 from nacl.signing import VerifyKey
-from pycardano import Address, Network, PaymentVerificationKey, Transaction, TransactionOutput
-from pycardano import TransactionWitnessSet, VerificationKeyWitness
+from pycardano import (
+    Address,
+    Network,
+    PaymentVerificationKey,
+    Transaction,
+    TransactionOutput,
+    TransactionWitnessSet,
+    VerificationKeyWitness,
+)
 from pycardano.serialization import NonEmptyOrderedSet
 
 from built import KINDS, SLOT, built
@@ -178,6 +186,25 @@ def with_bit_flipped(transaction, rng):
     return with_witnesses(transaction, flip)
 
 
+def told(made):
+    """Policy is told what leaves for others, deposits among it, by whoever reads pycardano's transaction."""
+    by, body = made.wallets[0], made.transaction.transaction_body
+    said = kmsignd.told(
+        "ada_signTransaction", walletId=by.id, transaction=made.transaction.to_cbor_hex(), resolvedInputs=resolved(made)
+    )
+    leaves = [output for output in body.outputs if output.address != by.parsed]
+    deposit = -made.beside if made.kind == "stake registration" else 0
+    assert said["totalOut"] == sum(output.amount.coin for output in leaves) + deposit, (made, said)
+    recipients = [
+        (one["recipient"], one["amount"]) for one in said["effects"] if one["kind"] == "transfer" and "recipient" in one
+    ]
+    assert sorted(recipients) == sorted((output.address.encode(), output.amount.coin) for output in leaves), (made, said)
+    if made.kind != "collateral and a reference input":  # the collateral may be taken in its place
+        assert said["fee"] == body.fee, (made, said)
+    assert said["details"]["inputsResolved"] is True, said
+    count("what policy is told: amounts, recipients and fee of what was built", PY)
+
+
 def generated_transactions_are_accepted_and_broken_ones_are_not():
     number = int(os.environ.get("KMSIGND_TEST_CARDANO", "140")) if not small else len(KINDS)
 
@@ -186,6 +213,7 @@ def generated_transactions_are_accepted_and_broken_ones_are_not():
         network = rng.choice(list(NETWORKS))
         kind = KINDS[index % len(KINDS)]
         made = built(rng, kind, wallets[network], base_wallets[network])
+        told(made)
         signed = signed_by_all(rng, made)
         of = NETWORKS[network]
         accepted = judge.ask(signed, of, outputs(made))
@@ -203,7 +231,11 @@ def generated_transactions_are_accepted_and_broken_ones_are_not():
         refused("the other network", judge.ask(signed, other, outputs(made)), ["OutputWrongNetworkID"])
         more = rng.choice([-1, 1])
         refused("a lovelace more or less", judge.ask(signed, of, outputs(made, more)), ["PreservationOfValue"])
-        refused("a flipped bit of a signature", judge.ask(with_bit_flipped(signed, rng), of, outputs(made)), ["WrongSig", "VKWrongSignature"])
+        refused(
+            "a flipped bit of a signature",
+            judge.ask(with_bit_flipped(signed, rng), of, outputs(made)),
+            ["WrongSig", "VKWrongSignature"],
+        )
         # The key of the first input; for those of certificates and withdrawals pallas-validate does not look.
         lacking = without_witness(signed, made.wallets[0].key)
         refused("the witness left out", judge.ask(lacking, of, outputs(made)), ["VKWitnessMissing", "ReqSignerMissing"])

@@ -30,9 +30,18 @@ const instructions = {
   initializeMint: ({ mint, decimals, authority, program }) =>
     token.getInitializeMint2Instruction({ mint, decimals, mintAuthority: authority }, { programAddress: program }),
   mintTo: ({ mint, account, authority, amount, program }) =>
-    token.getMintToInstruction({ mint, token: account, mintAuthority: signer(authority), amount: BigInt(amount) }, { programAddress: program }),
+    token.getMintToInstruction(
+      { mint, token: account, mintAuthority: signer(authority), amount: BigInt(amount) },
+      { programAddress: program },
+    ),
   createTokenAccount: ({ payer, account, owner, mint, program }) =>
-    token.getCreateAssociatedTokenIdempotentInstruction({ payer: signer(payer), ata: account, owner, mint, tokenProgram: program }),
+    token.getCreateAssociatedTokenIdempotentInstruction({
+      payer: signer(payer),
+      ata: account,
+      owner,
+      mint,
+      tokenProgram: program,
+    }),
   transferChecked: ({ source, mint, destination, owner, amount, decimals, program }) =>
     token.getTransferCheckedInstruction(
       { source, mint, destination, authority: signer(owner), amount: BigInt(amount), decimals },
@@ -82,7 +91,8 @@ const calls = {
     } catch (error) {
       return { executed: false, signatures: false, why: error.message };
     }
-    if (!(done instanceof FailedTransactionMetadata)) return { executed: true, signature: kit.getBase58Decoder().decode(done.signature()) };
+    if (!(done instanceof FailedTransactionMetadata))
+      return { executed: true, signature: kit.getBase58Decoder().decode(done.signature()) };
     return { executed: false, signatures: done.err() !== SIGNATURE_FAILURE, why: done.toString() };
   },
 
@@ -90,7 +100,10 @@ const calls = {
     const { version, payer, blockhash, nonce, units, price, tables } = plan;
     let message = kit.createTransactionMessage({ version });
     message = kit.setTransactionMessageFeePayer(payer, message);
-    message = kit.appendTransactionMessageInstructions(plan.instructions.map((one) => instructions[one.kind](one)), message);
+    message = kit.appendTransactionMessageInstructions(
+      plan.instructions.map((one) => instructions[one.kind](one)),
+      message,
+    );
     if (nonce) {
       // kit puts AdvanceNonceAccount in front by itself.
       message = kit.setTransactionMessageLifetimeUsingDurableNonce(

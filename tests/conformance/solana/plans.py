@@ -76,7 +76,9 @@ class Solders:
         return bytes(VersionedTransaction.populate(message, places))
 
     def transfer(self, one):
-        return system_program.transfer({"from_pubkey": key(one["from"]), "to_pubkey": key(one["to"]), "lamports": one["lamports"]})
+        return system_program.transfer(
+            {"from_pubkey": key(one["from"]), "to_pubkey": key(one["to"]), "lamports": one["lamports"]}
+        )
 
     def createAccount(self, one):
         return system_program.create_account(
@@ -95,9 +97,7 @@ class Solders:
         )
 
     def initializeNonce(self, one):
-        return system_program.initialize_nonce_account(
-            {"nonce_pubkey": key(one["nonce"]), "authority": key(one["authority"])}
-        )
+        return system_program.initialize_nonce_account({"nonce_pubkey": key(one["nonce"]), "authority": key(one["authority"])})
 
     # solders has nothing that writes the token programs' instructions: layouts of spl-token's TokenInstruction.
 

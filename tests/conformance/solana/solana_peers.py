@@ -2,7 +2,8 @@
 
     solana_peers.py KMS SOCKET        with NODE_PATH in the environment; see run.sh
 
-KMSIGND_TEST_SOLANA is how many are generated. With KMS other than `emulator` there are few, and no refusals, which are the daemon's own.
+KMSIGND_TEST_SOLANA is how many are generated. KMS names what the daemon signs with: with another one than
+`emulator` there are few, and no refusals, which are the daemon's own.
 """
 
 import base64
@@ -94,7 +95,9 @@ def ask(wallet, transaction):
     verified = node.call("verify", transaction=answer["transaction"])
     assert verified[wallet.address], verified
     assert answer["complete"] == all(verified.values()) == all(after.verify_with_results()), (answer, verified)
-    assert kmsignd.call("sol_signTransaction", walletId=wallet.id, transaction=transaction) == answer, "another answer to the same"
+    assert kmsignd.call("sol_signTransaction", walletId=wallet.id, transaction=transaction) == answer, (
+        "another answer to the same"
+    )
     count("one signature added, nothing else changed, verified", PY)
     count("signature verified", JS)
     return answer
@@ -137,6 +140,15 @@ def fee_of(signers, plan):
     return SIGNATURE_FEE * len(signers) + priority
 
 
+def told_as_executed(wallet, transaction, plan, sent, pays):
+    """The amounts that policy judges are those that leave the wallet when litesvm executes it, which is checked after."""
+    told = kmsignd.told("sol_signTransaction", walletId=wallet.id, transaction=transaction)
+    signers = VersionedTransaction.from_bytes(base64.b64decode(transaction)).message.header.num_required_signatures
+    fee = fee_of(range(signers), plan) if pays else 0
+    assert (told["totalOut"], told["fee"], told["unknownParts"]) == (sent, fee, False), (plan, told)
+    count("what policy is told leaves the wallet: what left it", SVM)
+
+
 def transfers_are_executed_to_the_lamport():
     number = int(os.environ.get("KMSIGND_TEST_SOLANA", "200")) if not small else 8
     for index in range(number):
@@ -151,7 +163,12 @@ def transfers_are_executed_to_the_lamport():
             if isinstance(one, Local):
                 node.call("fund", address=one.address, lamports=10**12)
         transfers = [
-            {"kind": "transfer", "from": sender.address, "to": Local(rng).address, "lamports": rng.randint(10**6, 10 ** rng.randint(7, 10))}
+            {
+                "kind": "transfer",
+                "from": sender.address,
+                "to": Local(rng).address,
+                "lamports": rng.randint(10**6, 10 ** rng.randint(7, 10)),
+            }
             for _ in range(rng.randint(1, 4))
         ]
         memo = [{"kind": "memo", "text": "zahlung ✓", "by": sender.address}] if rng.random() < 0.3 else []
@@ -161,6 +178,15 @@ def transfers_are_executed_to_the_lamport():
             plan.price = rng.randint(1, 2_000_000)
         signers = {one.address: one for one in (payer, sender)}.values()
         before = {one.address: balance(one.address) for one in signers}
+        for one in signers:
+            if not isinstance(one, Local):
+                told_as_executed(
+                    one,
+                    text(library.build(plan)),
+                    plan,
+                    sum(each["lamports"] for each in transfers if one == sender),
+                    one == payer,
+                )
         signed = sign_all(rng, text(library.build(plan)), signers)
         what = f"{'v0' if version == 0 else version} transfer, {len(signers)} signer{'s' * (len(signers) - 1)}"
         executed(signed, what, library.name)
@@ -176,7 +202,9 @@ def flipped_bits_and_missing_signatures_are_refused():
         rng = random_of("flips", index)
         library, version, by = libraries[index % 2], ("legacy", 0)[index // 2 % 2], rng.choice(wallets)
         lamports = 0x0102030405
-        plan = plan_of(version, by.address, [{"kind": "transfer", "from": by.address, "to": Local(rng).address, "lamports": lamports}])
+        plan = plan_of(
+            version, by.address, [{"kind": "transfer", "from": by.address, "to": Local(rng).address, "lamports": lamports}]
+        )
         unsigned = text(library.build(plan))
         signed = bytearray(base64.b64decode(ask(by, unsigned)["transaction"]))
 
@@ -236,6 +264,12 @@ def tokens_move_by_transfer_checked():
                 {"kind": "transferChecked", "source": ours, "destination": theirs, "owner": owner.address, "amount": amount,
                  "decimals": decimals, **of},
             ]  # fmt: skip
+            plan = plan_of(version, payer.address, moved)
+            told = kmsignd.told("sol_signTransaction", walletId=owner.id, transaction=text(library.build(plan)))
+            effects = [one for one in told["effects"] if one["kind"] == "token"]
+            assert [(one["token"], one["recipient"]) for one in effects] == [(mint.address, theirs)], told
+            assert effects[0]["amount"] == -(-amount // 10**decimals), (amount, decimals, told)
+            assert not told["unknownAmount"] and not told["unknownParts"], told
             do(f"{name}: TransferChecked", moved, [owner])
             held = [token_amount(one) for one in (ours, theirs)]
             assert held == [10**12 - amount, amount], held
@@ -265,7 +299,14 @@ def lookup_tables_and_durable_nonces_are_executed():
         nonce, to = Local(rng), Local(rng).address
         rent = int(node.call("rent", space=NONCE_BYTES))
         made = [
-            {"kind": "createAccount", "from": by.address, "account": nonce.address, "lamports": rent, "space": NONCE_BYTES, "owner": SYSTEM},
+            {
+                "kind": "createAccount",
+                "from": by.address,
+                "account": nonce.address,
+                "lamports": rent,
+                "space": NONCE_BYTES,
+                "owner": SYSTEM,
+            },
             {"kind": "initializeNonce", "nonce": nonce.address, "authority": by.address},
         ]
         signed = sign_all(rng, text(library.build(plan_of(version, by.address, made))), [by, nonce])
@@ -298,7 +339,8 @@ TEXTS = [
 
 def messages_are_verified_in_the_off_chain_format():
     generated = [
-        "".join(chr(random_of("text", index).randint(0x20, 0x7E)) for _ in range(1 + index * 7)) for index in range(4 if small else 60)
+        "".join(chr(random_of("text", index).randint(0x20, 0x7E)) for _ in range(1 + index * 7))
+        for index in range(4 if small else 60)
     ]
 
     def one(said):
@@ -325,7 +367,9 @@ def transactions_as_messages_are_refused():
     by = wallets[0]
     for library in libraries:
         for version in ("legacy", 0):
-            plan = plan_of(version, by.address, [{"kind": "transfer", "from": by.address, "to": wallets[1].address, "lamports": 1}])
+            plan = plan_of(
+                version, by.address, [{"kind": "transfer", "from": by.address, "to": wallets[1].address, "lamports": 1}]
+            )
             whole = base64.b64decode(text(library.build(plan)))
             message = to_bytes_versioned(VersionedTransaction.from_bytes(whole).message)
             from_bytes_versioned(message)

@@ -23,7 +23,8 @@ TYPES = [
 ]
 
 PARTIAL_PAYMENT = 0x00020000
-# What three characters of a currency code may be besides letters and digits: https://xrpl.org/docs/references/protocol/data-types/
+# What three characters of a currency code may be besides letters and digits:
+# https://xrpl.org/docs/references/protocol/data-types/currency-formats
 SYMBOLS = "?!@#$%^&*<>(){}[]|"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 MOST_DROPS = 10**17
@@ -60,7 +61,9 @@ class Maker:
         return encode_classic_address(self.rng.randbytes(20))
 
     def drops(self):
-        return str(self.rng.choice([1, MOST_DROPS, self.rng.randint(1, MOST_DROPS), self.rng.randint(1, 10 ** self.rng.randint(1, 17))]))
+        return str(
+            self.rng.choice([1, MOST_DROPS, self.rng.randint(1, MOST_DROPS), self.rng.randint(1, 10 ** self.rng.randint(1, 17))])
+        )
 
     def currency(self):
         if self.rng.random() < 0.3:

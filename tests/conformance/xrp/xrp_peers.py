@@ -2,7 +2,8 @@
 
     xrp_peers.py KMS SOCKET        with NODE_PATH in the environment; see run.sh
 
-KMSIGND_TEST_XRP is how many are generated. With KMS other than `emulator` there are few, and no refusals, which are the daemon's own.
+KMSIGND_TEST_XRP is how many are generated. KMS names what the daemon signs with: with another one than
+`emulator` there are few, and no refusals, which are the daemon's own.
 """
 
 import json
@@ -28,7 +29,8 @@ PY, JS = "xrpl-py 5.2.0", "xrpl 5.3.0"
 ORDER_OF_SECP256K1 = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 # The transaction types that are signed; every other one of the ledger's is refused by its name.
 SIGNED_TYPES = {kind.split(" ")[0] for kind in TYPES}
-# Fields of the ledger that a Payment or any transaction has. Those that are set here or are refused with a reason of their own come last.
+# Fields of the ledger that a Payment or any transaction has. Those that the daemon sets, or refuses with a reason of their own, come
+# last.
 PAYMENT_FIELDS = {
     *("Account", "TransactionType", "Fee", "Sequence", "TicketSequence", "LastLedgerSequence", "Flags", "Memos", "SourceTag"),
     *("AccountTxnID", "Amount", "Destination", "DestinationTag", "InvoiceID", "Paths", "SendMax", "DeliverMin"),
@@ -120,11 +122,17 @@ def generated_transactions_are_what_both_libraries_make():
                 del asked["SigningPubKey"]
             case 1:
                 asked["SigningPubKey"] = by.key
-        answer = ask(by, asked)
-        judge(by, model, answer)
+        told = kmsignd.told("xrp_signTransaction", walletId=by.id, transaction=asked)
+        said = judge(by, model, ask(by, asked))
+        assert told["fee"] == int(said["Fee"]) and not told["unknownParts"], (told, said)
+        if kind == "Payment of XRP" or said["TransactionType"] == "EscrowCreate":
+            assert told["totalOut"] == int(said["Amount"]), (told, said)
+            effect = next(one for one in told["effects"] if one["kind"] == "transfer")
+            assert (effect["recipient"], effect["amount"]) == (said["Destination"], int(said["Amount"])), (told, said)
+            count("what policy is told: amount, recipient and fee of what was read back", PY)
         count(kind + (" with a ticket" if model.ticket_sequence else ""), f"{PY} built it")
         if index % 10 == 0:
-            assert ask(by, asked) == answer, "another answer to the same transaction"
+            assert decode(ask(by, asked)["txBlob"]) == said, "another answer to the same transaction"
 
     every(one, range(number))
 
@@ -286,7 +294,9 @@ def what_is_not_ours_to_sign_is_refused():
     count("kmsignd refuses an X-address of the main network on a test network", JS)
     x_address = node.call("xAddress", address=other.address, tag=7, isTest=True)
     assert kmsignd.refusal(
-        "xrp_signTransaction", walletId=by.id, transaction={**payment(by).to_xrpl(), "Destination": x_address, "DestinationTag": 8}
+        "xrp_signTransaction",
+        walletId=by.id,
+        transaction={**payment(by).to_xrpl(), "Destination": x_address, "DestinationTag": 8},
     )
     count("kmsignd refuses an X-address and another tag", JS)
     for value in ("1.0000000000000001", "12345678901234567", "1e97", "1e-98", "NaN", "0x10", ""):
@@ -302,7 +312,11 @@ def what_is_not_ours_to_sign_is_refused():
         count("kmsignd refuses by name: a required field that is missing", PY)
 
 
-CASES = [generated_transactions_are_what_both_libraries_make, changed_bytes_and_high_s_are_refused_by_both, several_signers_combine_in_either_way]
+CASES = [
+    generated_transactions_are_what_both_libraries_make,
+    changed_bytes_and_high_s_are_refused_by_both,
+    several_signers_combine_in_either_way,
+]
 OWN = [
     every_other_type_of_the_ledger_is_refused_by_its_name,
     every_other_field_of_the_ledger_is_refused_by_its_name,
