@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use kmsignd::chains::cardano::stake::StakeKeyHash;
 use kmsignd::chains::networks::{Network, NetworkDefaults, Networks};
-use kmsignd::chains::{AddressType, InvalidAddress, address_forms, derive_address, parse_address};
+use kmsignd::chains::{
+    Address, AddressForm, AddressType, InvalidAddress, address_forms, derive_address, parse_address, tagged_address,
+};
 use kmsignd::keys::{KeySpec, PublicKey};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -152,10 +154,32 @@ proptest! {
 struct PeerRow {
     asset: String,
     network: String,
-    address_type: AddressType,
+    /// Of [`AddressType`], or `x-address`.
+    address_type: String,
     public_key: String,
     address: String,
+    /// In an X-address.
+    tag: Option<u32>,
+    /// Of a base address.
+    stake_key: Option<String>,
 }
+
+impl PeerRow {
+    /// The same address by us.
+    fn derive(&self, network: &Network, key: &PublicKey) -> Address {
+        if self.address_type == X_ADDRESS {
+            return tagged_address(network, key, self.tag.unwrap()).unwrap().unwrap();
+        }
+        let stake = self.stake_key.as_deref().map(|stake| {
+            let stake = PublicKey::from_bytes(KeySpec::EccNistEdwards25519, &hex::decode(stake).unwrap()).unwrap();
+            StakeKeyHash::of(&stake).unwrap()
+        });
+        derive_address(network, AddressForm { address_type: self.address_type.parse().unwrap(), stake }, key).unwrap()
+    }
+}
+
+/// The form that an address of the XRP Ledger has beside its own, with a tag in it.
+const X_ADDRESS: &str = "x-address";
 
 /// Peers and this test make the same keys, so that no private key is exchanged: key `number` is SHA-256 of this text.
 fn peer_key(number: u32) -> PublicKey {
@@ -180,7 +204,7 @@ fn key_for(network: &Network, number: u32) -> PublicKey {
 const PEER_KEYS: u32 = 1_000;
 
 /// What each peer must have written rows for.
-const PEERS: [(&str, &[&str]); 5] = [
+const PEERS: [(&str, &[&str]); 8] = [
     (
         "bitcoinjs-lib",
         &[
@@ -200,6 +224,9 @@ const PEERS: [(&str, &[&str]); 5] = [
     ("pycoin", &["LTC mainnet", "LTC testnet", "DOGE mainnet", "DOGE testnet"]),
     ("ethers", &["ETH mainnet", "BNB mainnet", "POL mainnet"]),
     ("eth-keys", &["ETH mainnet", "BNB mainnet", "POL mainnet"]),
+    ("xrpl-py", &["XRP mainnet", "XRP testnet", "XRP devnet"]),
+    ("solders", &["SOL mainnet", "SOL testnet", "SOL devnet"]),
+    ("pycardano", &["ADA mainnet", "ADA preprod", "ADA preview"]),
 ];
 
 #[test]
@@ -207,26 +234,27 @@ fn derive_address_agrees_with_other_implementations() {
     let Some(directory) = std::env::var_os("KMSIGND_TEST_ADDRESS_PEERS").map(PathBuf::from) else {
         return crate::skipped("addresses of other implementations", "KMSIGND_TEST_ADDRESS_PEERS is not set");
     };
-    let keys: HashMap<String, PublicKey> = (0..PEER_KEYS).map(peer_key).map(|key| (hex::encode(key.to_bytes()), key)).collect();
-    assert_eq!(keys.len(), 1_000);
     for (peer, networks) in PEERS {
         let file = directory.join(format!("{peer}.jsonl"));
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let mut missing: HashMap<(Network, AddressType, String), &PublicKey> = HashMap::new();
+        let mut missing: HashMap<(Network, String, String), PublicKey> = HashMap::new();
         for name in networks {
             let (asset, name) = name.split_once(' ').unwrap();
             let network = network(asset, name);
-            for form in network.address_types() {
-                missing.extend(keys.iter().map(|(text, key)| ((network.clone(), *form, text.clone()), key)));
+            let with_tag = (network.family() == "xrp").then_some(X_ADDRESS);
+            for form in network.address_types().iter().map(|form| form.as_str()).chain(with_tag) {
+                missing.extend((0..PEER_KEYS).map(|number| {
+                    let key = key_for(&network, number);
+                    ((network.clone(), form.to_owned(), hex::encode(key.to_bytes())), key)
+                }));
             }
         }
+        assert_eq!(missing.len() % 1_000, 0);
         for line in text.lines() {
             let row: PeerRow = serde_json::from_str(line).unwrap();
-            let network = network(&row.asset, &row.network);
-            let wanted = (network, row.address_type, row.public_key);
+            let wanted = (network(&row.asset, &row.network), row.address_type.clone(), row.public_key.clone());
             let key = missing.remove(&wanted).unwrap_or_else(|| panic!("{peer} wrote a row nobody asked for: {line}"));
-            let address = derive_address(&wanted.0, row.address_type, key).unwrap();
-            assert_eq!(address.as_str(), row.address, "{peer}: {line}");
+            assert_eq!(row.derive(&wanted.0, &key).as_str(), row.address, "{peer}: {line}");
         }
         assert!(missing.is_empty(), "{peer} left out {} of the addresses", missing.len());
     }

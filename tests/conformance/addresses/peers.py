@@ -62,8 +62,8 @@ def xrp():
     for number, secret in enumerate(SECRETS):
         key = ec.PrivateKey(secret).get_public_key().sec()
         address = derive_classic_address(key.hex().upper())
-        # Without a tag, and with one of each length.
-        tag = None if number % 10 == 0 else int.from_bytes(hashlib.sha256(secret).digest()[:4], "big") >> number % 33
+        # Of each length.
+        tag = int.from_bytes(hashlib.sha256(secret).digest()[:4], "big") >> number % 33
         for network in ("mainnet", "testnet", "devnet"):
             yield "XRP", network, "classic", key, address
             x_address = classic_address_to_xaddress(address, tag, network != "mainnet")
