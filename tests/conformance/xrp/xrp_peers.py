@@ -29,8 +29,7 @@ PY, JS = "xrpl-py 5.2.0", "xrpl 5.3.0"
 ORDER_OF_SECP256K1 = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 # The transaction types that are signed; every other one of the ledger's is refused by its name.
 SIGNED_TYPES = {kind.split(" ")[0] for kind in TYPES}
-# Fields of the ledger that a Payment or any transaction has. Those that the daemon sets, or refuses with a reason of their own, come
-# last.
+# Fields that a Payment has. Those that the daemon sets, or refuses with a reason of their own, come last.
 PAYMENT_FIELDS = {
     *("Account", "TransactionType", "Fee", "Sequence", "TicketSequence", "LastLedgerSequence", "Flags", "Memos", "SourceTag"),
     *("AccountTxnID", "Amount", "Destination", "DestinationTag", "InvoiceID", "Paths", "SendMax", "DeliverMin"),
