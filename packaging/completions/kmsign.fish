@@ -56,7 +56,12 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_su
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l address-type -d 'The address\'s form [default: the asset\'s]' -r -f -a "p2wpkh\t''
 p2sh-p2wpkh\t''
 p2pkh\t''
-eip55\t''"
+eip55\t''
+classic\t''
+base58\t''
+enterprise\t''
+base\t''"
+complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l stake-wallet -d 'ADA alone: the wallet whose key becomes the stake key of a base address' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l label -d 'A text for people' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l idempotency-key -d 'Makes a repetition return the same wallet [default: a new one, told on standard error]' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand wallet; and __fish_seen_subcommand_from create" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
@@ -145,14 +150,17 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subco
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand key; and __fish_seen_subcommand_from cancel-deletion" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -l socket -d 'The daemon\'s socket' -r -F
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -l timeout -d 'How long to wait for an answer' -r
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -s h -l help -d 'Print help'
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "evm" -d 'Sign a transaction of Ethereum or a chain like it'
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "psbt" -d 'Sign every input of a PSBT'
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "message" -d 'Sign a message'
-complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data" -f -a "typed-data" -d 'Sign typed data of EIP-712'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "evm" -d 'Sign a transaction of Ethereum or a chain like it'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "psbt" -d 'Sign every input of a PSBT'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "message" -d 'Sign a message'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "typed-data" -d 'Sign typed data of EIP-712'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "xrp" -d 'Sign a transaction of the XRP Ledger'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "solana" -d 'Sign a transaction of Solana'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and not __fish_seen_subcommand_from evm psbt message typed-data xrp solana cardano" -f -a "cardano" -d 'Sign a transaction of Cardano'
 complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from evm" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
@@ -200,6 +208,38 @@ complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subc
 complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l yes -d 'Sign without asking, for scripts'
 complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
 complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from typed-data" -s h -l help -d 'Print help'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l wallet -d 'The wallet\'s id' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l address -d 'One of the wallet\'s addresses' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l multi-sign -d 'Sign as one of several signers of another account'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from xrp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l wallet -d 'The wallet\'s id' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l address -d 'One of the wallet\'s addresses' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from solana" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l wallet -d 'The wallet\'s id' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l address -d 'One of the wallet\'s addresses' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l resolved-inputs -d 'What the inputs are, a JSON list of `{txId, index, address, value}`, so that amounts are checked' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l output -d 'Write the signed transaction, the PSBT or the signature into this new file' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l request-id -d 'Makes a repetition get the same answer [default: a new one, told on standard error]' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l on-behalf-of -d 'The end user for whom this is done, recorded in the audit' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l socket -d 'The daemon\'s socket' -r -F
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l timeout -d 'How long to wait for an answer' -r
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l yes -d 'Sign without asking, for scripts'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -l json -d 'Print each result as one line of JSON; errors too, on standard error'
+complete -c kmsign -n "__fish_kmsign_using_subcommand sign; and __fish_seen_subcommand_from cardano" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l socket -d 'The daemon\'s socket' -r -F
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l timeout -d 'How long to wait for an answer' -r
 complete -c kmsign -n "__fish_kmsign_using_subcommand address; and not __fish_seen_subcommand_from validate" -l json -d 'Print each result as one line of JSON; errors too, on standard error'

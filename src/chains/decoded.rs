@@ -64,7 +64,7 @@ rules! {
     ForeignInput "foreignInput" "An input belongs to no wallet here.";
     UnknownField "unknownField" "A field that must be understood is not.";
     Sighash "sighash" "The sighash type is none that ECDSA has.";
-    AlreadySigned "alreadySigned" "An input carries a signature already that does not belong there.";
+    AlreadySigned "alreadySigned" "It carries a signature already that does not belong there.";
     Network "network" "It is for another network than the wallet's.";
     NotNeeded "notNeeded" "It has no place for a signature of the wallet.";
     TransactionType "transactionType" "Transactions of its type are not read here, so not signed.";

@@ -196,7 +196,8 @@ pub struct Token {
     pub asset: String,
     /// Its network, such as `mainnet`.
     pub network: String,
-    /// The contract's address.
+    /// The contract's address; of Cardano `policyId.assetName`, both in hex, or the policy id alone where the name is empty. Tokens of XRP and
+    /// Solana say their decimals themselves, or are counted whole.
     pub contract: String,
     /// Decimals of the token: policies see whole tokens, rounded up.
     #[schemars(range(max = 36))]

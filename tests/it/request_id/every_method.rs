@@ -222,7 +222,7 @@ fn retry_of_any_method_after_a_crash_takes_over_what_was_begun() {
             assert_eq!(case.answer(), answer);
             case.fails("CONFLICT", case.other_with_id("r"));
             let made = usize::from(case.method.action.as_str() == "create");
-            assert_eq!(case.count("SELECT count(*) FROM wallets"), 2 + made);
+            assert_eq!(case.count("SELECT count(*) FROM wallets"), Fixture::WALLETS + made);
             case.daemon.assert_audit_is_whole();
         });
     }
