@@ -30,7 +30,7 @@ pub fn transaction(
     let message = Ed25519Message::new(transaction.tx_id().to_vec());
     let payload = SigningPayload::Ed25519Message(message.ok_or_else(|| Failure::Internal("an empty hash".to_owned()))?);
     let guard = |input: &Input| Guard::outpoint(&network, &input.tx_id, input.index.into());
-    let (transaction, signed) = (transaction.clone(), payload.clone());
+    let (transaction, hashed) = (transaction.clone(), payload.clone());
     Ok(Content {
         decoded,
         recipients,
@@ -48,7 +48,7 @@ pub fn transaction(
             let SignatureBytes::Ed25519(bytes) = signature.bytes() else {
                 return Err(Failure::Internal("an ECDSA signature of a transaction of Cardano".to_owned()));
             };
-            if *signature.payload() != signed {
+            if *signature.payload() != hashed {
                 return Err(Failure::Internal("the signature is over another transaction".to_owned()));
             }
             Answer::of(&transaction.signed(&key, &bytes).map_err(Failure::Internal)?)

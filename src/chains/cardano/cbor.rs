@@ -333,10 +333,10 @@ fn write_head(major: u8, argument: u64) -> Vec<u8> {
     let [.., b3, b2, b1, b0] = argument.to_be_bytes();
     match argument {
         0..=23 => vec![kind | b0],
-        24..=0xff => vec![kind | 24, b0],
-        0x100..=0xffff => vec![kind | 25, b1, b0],
-        0x1_0000..=0xffff_ffff => vec![kind | 26, b3, b2, b1, b0],
-        _ => [&[kind | 27], &argument.to_be_bytes()[..]].concat(),
+        24..=0xff => vec![kind | 0x18, b0],
+        0x100..=0xffff => vec![kind | 0x19, b1, b0],
+        0x1_0000..=0xffff_ffff => vec![kind | 0x1a, b3, b2, b1, b0],
+        _ => [&[kind | 0x1b], &argument.to_be_bytes()[..]].concat(),
     }
 }
 

@@ -123,7 +123,9 @@ mod tests {
         let text = hash.to_string();
         assert_eq!(text.parse(), Ok(hash));
         assert_eq!(StakeKeyHash::try_from(&hash.as_bytes()[..]), Ok(hash));
-        for wrong in ["", &text[2..], &text.to_uppercase(), &format!("0x{text}"), &format!("{text}00"), &"g".repeat(56)] {
+        for wrong in
+            ["", text.get(2..).unwrap(), &text.to_uppercase(), &format!("0x{text}"), &format!("{text}00"), &"g".repeat(56)]
+        {
             assert_eq!(wrong.parse::<StakeKeyHash>(), Err(StakeKeyHashError), "{wrong}");
         }
         assert_eq!(StakeKeyHash::try_from(&[7; 27][..]), Err(StakeKeyHashError));

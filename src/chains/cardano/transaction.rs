@@ -85,7 +85,7 @@ pub fn parse(text: &str) -> Result<CardanoTransactionRequest, DecodeError> {
         let reason = "has auxiliary data whose hash is not the one in its body, or one of both without the other";
         return Err(DecodeError::invalid("transaction", reason));
     }
-    Ok(CardanoTransactionRequest { span, body, witnesses, is_valid, auxiliary, bytes })
+    Ok(CardanoTransactionRequest { bytes, span, body, witnesses, is_valid, auxiliary })
 }
 
 type Parts = (Range<usize>, Body, WitnessSet, bool, Option<Auxiliary>);

@@ -287,6 +287,7 @@ impl<'a> Data<'a> {
     }
 
     /// A byte that says whether a key follows.
+    #[expect(clippy::option_option, reason = "that it can't be read is not that there is none")]
     fn optional_pubkey(&mut self) -> Option<Option<Pubkey>> {
         match self.u8()? {
             0 => Some(None),

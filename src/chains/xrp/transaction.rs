@@ -39,12 +39,12 @@ pub const MAX_SIGNERS: usize = 32;
 
 /// Prefixes of what is hashed: of a transaction with one signature, with several, and of a signed one.
 /// <https://xrpl.org/docs/references/protocol/data-types/basic-data-types#hash-prefixes>
-const TO_SIGN: &[u8; 4] = b"STX\0";
-const TO_MULTI_SIGN: &[u8; 4] = b"SMT\0";
-const ID: &[u8; 4] = b"TXN\0";
+const TO_SIGN: [u8; 4] = *b"STX\0";
+const TO_MULTI_SIGN: [u8; 4] = *b"SMT\0";
+const ID: [u8; 4] = *b"TXN\0";
 
 /// The first half of SHA-512 of a prefix and bytes.
-fn sha512_half(prefix: &[u8; 4], bytes: &[u8]) -> [u8; 32] {
+fn sha512_half(prefix: [u8; 4], bytes: &[u8]) -> [u8; 32] {
     let hash: [u8; 64] = Sha512::new().chain_update(prefix).chain_update(bytes).finalize().into();
     hash.first_chunk().copied().unwrap_or_default()
 }

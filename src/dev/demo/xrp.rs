@@ -63,7 +63,7 @@ fn serialized(key: &PublicKey, signature: Option<&[u8]>) -> Result<Vec<u8>, Stri
 }
 
 /// The first half of SHA-512 over a prefix and bytes.
-fn half(prefix: &[u8; 4], bytes: &[u8]) -> [u8; 32] {
+fn half(prefix: [u8; 4], bytes: &[u8]) -> [u8; 32] {
     let hash = sha512::Hash::hash(&[&prefix[..], bytes].concat()).to_byte_array();
     hash.first_chunk().copied().unwrap_or_default()
 }
@@ -77,9 +77,9 @@ fn check(answer: &Value, key: &PublicKey) -> Result<Checked, String> {
     }
     let signature = Signature::from_der(&der).map_err(|error| error.to_string())?;
     require_low_s(&signature)?;
-    let message = Message::from_digest(half(b"STX\0", &serialized(key, None)?));
+    let message = Message::from_digest(half(*b"STX\0", &serialized(key, None)?));
     Secp256k1::verification_only().verify_ecdsa(&message, &signature, key).map_err(|error| error.to_string())?;
-    let id = hex::encode_upper(half(b"TXN\0", &blob));
+    let id = hex::encode_upper(half(*b"TXN\0", &blob));
     if member(answer, "hash")? != id {
         return Err("its hash is another".to_owned());
     }

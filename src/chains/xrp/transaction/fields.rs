@@ -264,14 +264,14 @@ fn with_length(blob: &[u8], bytes: &mut Vec<u8>) {
     const TWO_BYTES: u32 = 12_480;
     let length = u32::try_from(blob.len()).unwrap_or(u32::MAX);
     let [_, high, middle, low] = match length {
-        ..=ONE_BYTE => length,
-        ..=TWO_BYTES => length.saturating_sub(193).saturating_add(193 << 8),
+        0..=ONE_BYTE => length,
+        193..=TWO_BYTES => length.saturating_sub(193).saturating_add(193 << 8),
         _ => length.saturating_sub(12_481).saturating_add(241 << 16),
     }
     .to_be_bytes();
     match length {
-        ..=ONE_BYTE => bytes.push(low),
-        ..=TWO_BYTES => bytes.extend([middle, low]),
+        0..=ONE_BYTE => bytes.push(low),
+        193..=TWO_BYTES => bytes.extend([middle, low]),
         _ => bytes.extend([high, middle, low]),
     }
     bytes.extend(blob);

@@ -280,8 +280,7 @@ fn amount(value: &Value, name: &str) -> Result<Amount, DecodeError> {
                 return Err(invalid(&issuer_name, "must not be the account of XRP itself"));
             }
             let (value, value_name) = text("value")?;
-            let issued = Issued::new(value, currency, issuer).map_err(|reason| invalid(&value_name, reason))?;
-            Ok(Amount::Issued(issued))
+            Issued::new(value, currency, issuer).map(Amount::Issued).map_err(|reason| invalid(&value_name, reason))
         }
         _ => Err(invalid(name, "must be drops in a string, or an object with currency, issuer and value")),
     }

@@ -28,7 +28,7 @@ impl Transaction {
             Kind::OfferCancel => {}
             Kind::EscrowCreate => summary.escrow_create(),
             Kind::EscrowFinish => {
-                summary.escrow_end("It releases an escrow: what the escrow holds goes to the recipient that it was made for.")
+                summary.escrow_end("It releases an escrow: what the escrow holds goes to the recipient that it was made for.");
             }
             Kind::EscrowCancel => summary.escrow_end("It cancels an escrow: what the escrow holds goes back to its owner."),
             Kind::TicketCreate => summary.call(EffectKind::Create, None),
@@ -192,7 +192,7 @@ impl Summary<'_> {
     /// Something that the ledger does and that moves nothing of the account's.
     fn call(&mut self, kind: EffectKind, selector: Option<String>) {
         let program = Some(self.transaction.format.name.to_owned());
-        self.decoded.effects.push(Effect { program, selector, ..Effect::new(kind) });
+        self.decoded.effects.push(Effect { selector, program, ..Effect::new(kind) });
     }
 
     fn offer_create(&mut self) {

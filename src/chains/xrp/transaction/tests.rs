@@ -67,7 +67,7 @@ fn signed_is_the_request_with_key_and_signature() {
     expected.insert("SigningPubKey".to_owned(), json!(hex::encode_upper(key(1).serialize())));
     expected.insert("TxnSignature".to_owned(), signed.transaction["TxnSignature"].clone());
     assert_eq!(signed.transaction, expected);
-    assert_eq!(signed.hash, hex::encode_upper(sha512_half(b"TXN\0", &hex::decode(&signed.tx_blob).unwrap())));
+    assert_eq!(signed.hash, hex::encode_upper(sha512_half(*b"TXN\0", &hex::decode(&signed.tx_blob).unwrap())));
     let with_key = payment(json!({ "Flags": 0, "SigningPubKey": expected["SigningPubKey"] }));
     let with_empty = payment(json!({ "Flags": 0, "SigningPubKey": "" }));
     for same in [with_key, with_empty] {
@@ -127,11 +127,11 @@ fn several_sign_one_content_and_stand_in_the_ledgers_order() {
     // Each over the same, followed by its own account (rippled, `finishMultiSigningData`).
     for one in signed.transaction["Signers"].as_array().unwrap() {
         let member = |name: &str| hex::decode(one["Signer"][name].as_str().unwrap()).unwrap();
-        let signer = PublicKey::from_slice(&member("SigningPubKey")).unwrap();
+        let by = PublicKey::from_slice(&member("SigningPubKey")).unwrap();
         let signature = Signature::from_der(&member("TxnSignature")).unwrap();
-        let bytes = [&preimages[0][4..], AccountId::of(&signer).as_bytes()].concat();
-        let message = Message::from_digest(sha512_half(b"SMT\0", &bytes));
-        Secp256k1::verification_only().verify_ecdsa(&message, &signature, &signer).unwrap();
+        let bytes = [&preimages[0][4..], AccountId::of(&by).as_bytes()].concat();
+        let message = Message::from_digest(sha512_half(*b"SMT\0", &bytes));
+        Secp256k1::verification_only().verify_ecdsa(&message, &signature, &by).unwrap();
     }
 }
 

@@ -180,13 +180,14 @@ fn collateral_is_the_most_that_the_network_may_take() {
     };
     assert_eq!(fee(&decoded(&[collateral.clone(), (17, number(5_000_000))])), (5_000_000, false));
     assert_eq!(fee(&decoded(&[collateral.clone(), (17, number(5))])), (200_000, false));
-    assert_eq!(fee(&decoded(&[collateral.clone()])), (200_000, true));
+    assert_eq!(fee(&decoded(std::slice::from_ref(&collateral))), (200_000, true));
     let mut said = resolved(&enterprise(1), 10_000_000);
     let mut second = said[0].clone();
     (second["txId"], second["value"]["lovelace"]) = (json!("02".repeat(32)), json!(9_000_000));
     said.as_array_mut().unwrap().push(second);
-    let decode_with =
-        |more: &[(u64, Vec<u8>)]| decode(&whole(&body(&[&[collateral.clone()], more].concat()), &map(&[])), Some(&said));
+    let decode_with = |more: &[(u64, Vec<u8>)]| {
+        decode(&whole(&body(&[std::slice::from_ref(&collateral), more].concat()), &map(&[])), Some(&said))
+    };
     // What the caller says of it is not proven.
     assert_eq!(fee(&decode_with(&[]).unwrap()), (9_000_000, true));
     let back = |to: u8, lovelace| (16, output(&enterprise(to), lovelace));
@@ -278,12 +279,12 @@ fn deposits_and_withdrawals_are_part_of_what_must_be_even() {
     let certificates = |list: &[Vec<u8>]| (4, array(list));
     let registration = array(&[number(7), credential(1), number(2_000_000)]);
     let refund = array(&[number(8), credential(2), number(500_000)]);
-    decode_with(&[certificates(&[registration.clone()])], 12_000_000).unwrap();
-    assert_eq!(rule(decode_with(&[certificates(&[registration.clone()])], 10_000_000)), Rule::Amount);
+    decode_with(&[certificates(std::slice::from_ref(&registration))], 12_000_000).unwrap();
+    assert_eq!(rule(decode_with(&[certificates(std::slice::from_ref(&registration))], 10_000_000)), Rule::Amount);
     decode_with(&[certificates(&[registration, refund])], 11_500_000).unwrap();
     let account = [&[0xe0][..], &hash(1)].concat();
     let withdrawal = (5, map(&[(bytes(&account), number(1_000_000))]));
-    let withdrawn = decode_with(&[withdrawal.clone()], 9_000_000).unwrap();
+    let withdrawn = decode_with(std::slice::from_ref(&withdrawal), 9_000_000).unwrap();
     assert_eq!(withdrawn.details["withdrawals"][0]["own"], true);
     decode_with(&[withdrawal, (22, number(400))], 9_000_400).unwrap();
     // Deposits that are not said are what is left.

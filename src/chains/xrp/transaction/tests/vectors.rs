@@ -249,5 +249,5 @@ fn signing_data_is_that_of_the_published_vectors() {
     transaction.signer = account_of(several["signer"].as_str().unwrap());
     let expected = hex::decode(several["bytes"].as_str().unwrap()).unwrap();
     assert_eq!([&transaction.signing_preimage()[..], transaction.signer.as_bytes()].concat(), expected);
-    assert_eq!(*transaction.signing_hash().as_bytes(), sha512_half(b"SMT\0", &expected[4..]));
+    assert_eq!(*transaction.signing_hash().as_bytes(), sha512_half(*b"SMT\0", &expected[4..]));
 }
