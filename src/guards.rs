@@ -63,21 +63,28 @@ impl Guard {
         Self { kind: GuardKind::EvmNonce, scope: format!("{wallet}/{chain_id}"), item: nonce.to_string() }
     }
 
-    /// A sequence of an account, by its AccountID: an account may have other signers than its own wallet.
-    pub fn xrp_sequence(network: &Network, account: &[u8; 20], sequence: u32) -> Self {
-        Self::xrp(GuardKind::XrpSequence, network, account, sequence)
+    /// A sequence of an account, by its AccountID, that this wallet signs for. The wallet is part of it, since anybody may have a
+    /// wallet sign for any account as one of several signers: whoever may use one wallet must not take the sequences of another.
+    pub fn xrp_sequence(wallet: WalletId, account: &[u8; 20], sequence: u32) -> Self {
+        Self::xrp(GuardKind::XrpSequence, wallet, account, sequence)
     }
 
-    /// A ticket of an account, by its AccountID.
-    pub fn xrp_ticket(network: &Network, account: &[u8; 20], ticket: u32) -> Self {
-        Self::xrp(GuardKind::XrpTicket, network, account, ticket)
+    /// A ticket of an account, as [`Guard::xrp_sequence`].
+    pub fn xrp_ticket(wallet: WalletId, account: &[u8; 20], ticket: u32) -> Self {
+        Self::xrp(GuardKind::XrpTicket, wallet, account, ticket)
     }
 
-    fn xrp(kind: GuardKind, network: &Network, account: &[u8; 20], number: u32) -> Self {
-        Self { kind, scope: format!("{}/{}", in_words(network), hex::encode(account)), item: number.to_string() }
+    fn xrp(kind: GuardKind, wallet: WalletId, account: &[u8; 20], number: u32) -> Self {
+        Self { kind, scope: format!("{wallet}/{}", hex::encode(account)), item: number.to_string() }
     }
 
-    /// A coin. `txid` is in the order in which people write it.
+    /// A coin that this wallet signs for, where a transaction spends coins of others too and does not say whose they are, as on
+    /// Cardano. The wallet is part of it, as in [`Guard::xrp_sequence`].
+    pub fn outpoint_of_wallet(wallet: WalletId, tx_id: &[u8; 32], index: u32) -> Self {
+        Self { kind: GuardKind::Outpoint, scope: wallet.to_string(), item: format!("{}:{index}", hex::encode(tx_id)) }
+    }
+
+    /// A coin of which it is proven whose it is. `txid` is in the order in which people write it.
     pub fn outpoint(network: &Network, txid: &[u8; 32], index: u32) -> Self {
         Self { kind: GuardKind::Outpoint, scope: in_words(network), item: format!("{}:{index}", hex::encode(txid)) }
     }
@@ -252,10 +259,13 @@ mod tests {
             Guard::evm_nonce(other, 1, 7),
             Guard::evm_nonce(one, 17, 7),
             Guard::evm_nonce(one, 1, 77),
-            Guard::xrp_sequence(&bitcoin, &[1; 20], 7),
-            Guard::xrp_sequence(&testnet, &[1; 20], 7),
-            Guard::xrp_sequence(&bitcoin, &[2; 20], 7),
-            Guard::xrp_ticket(&bitcoin, &[1; 20], 7),
+            Guard::xrp_sequence(one, &[1; 20], 7),
+            Guard::xrp_sequence(other, &[1; 20], 7),
+            Guard::xrp_sequence(one, &[2; 20], 7),
+            Guard::xrp_sequence(one, &[1; 20], 8),
+            Guard::xrp_ticket(one, &[1; 20], 7),
+            Guard::outpoint_of_wallet(one, &[1; 32], 0),
+            Guard::outpoint_of_wallet(other, &[1; 32], 0),
             Guard::outpoint(&bitcoin, &[1; 32], 0),
             Guard::outpoint(&bitcoin, &[1; 32], 1),
             Guard::outpoint(&bitcoin, &[2; 32], 0),
@@ -264,9 +274,9 @@ mod tests {
         ];
         let different: std::collections::HashSet<_> = guards.iter().collect();
         assert_eq!(different.len(), guards.len());
-        assert_eq!(Guard::outpoint(&network("btc", "mainnet"), &[1; 32], 0), guards[8], "however the caller writes the ticker");
+        assert_eq!(Guard::outpoint(&network("btc", "mainnet"), &[1; 32], 0), guards[11], "however the caller writes the ticker");
         assert_eq!(guards[0].to_string(), "nonce 7");
-        assert_eq!(guards[8].to_string(), format!("outpoint {}:0", "01".repeat(32)));
+        assert_eq!(guards[11].to_string(), format!("outpoint {}:0", "01".repeat(32)));
     }
 
     #[test]

@@ -195,12 +195,13 @@ impl Services {
         if self.rules.mainnet == Mainnet::Refused && new.network.is_mainnet() {
             return self.store.record_refusal(judged, create::no_mainnet()).await;
         }
-        let stake = match self.stake(&judged.caller, new) {
-            Ok(stake) => stake,
-            Err(failure) => return self.store.record_refusal(judged, failure).await,
+        // Whoever asks again gets what it was given, whatever has become of the stake wallet: only a new one is refused for it.
+        let (stake, unfit) = match self.stake(&judged.caller, new) {
+            Ok(stake) => (stake, None),
+            Err(failure) => (None, Some(failure)),
         };
         let pending = create::pending(new, stake, self.clock.now());
-        let (mut permit, open) = match self.store.reserve_creation(judged, pending).await {
+        let (mut permit, open) = match self.store.reserve_creation(judged, pending, unfit).await {
             Reserved::Proceed(permit, open) => (permit, open),
             Reserved::Settled(recorded) => return recorded,
         };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::ids::KeyArn;
-use crate::kms::KeyDescription;
+use crate::kms::{KeyDescription, STAKE_KEY_HASH_TAG};
 use crate::store::wallets::Wallet;
 
 /// How far AWS's clock may be behind ours.
@@ -67,6 +67,11 @@ pub fn misfit(wallet: &Wallet, expected: Expected<'_>, key: Evidence<'_>) -> Opt
                 Some(found) => other(&format!("its tag {name}"), value, found),
                 None => Some(format!("it lacks the tag {name}")),
             })
+        })
+        // Or it would come back under another address than the one that was given out.
+        .or_else(|| {
+            let is_base = wallet.stake.is_none() && tags.contains_key(STAKE_KEY_HASH_TAG);
+            is_base.then(|| format!("it has the tag {STAKE_KEY_HASH_TAG}, and the wallet has no stake key"))
         })
 }
 

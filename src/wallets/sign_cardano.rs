@@ -3,9 +3,11 @@
 use super::content::{Content, ContentPayload, Lookup, Spends};
 use super::public_key;
 use crate::chains::cardano::transaction::{CardanoTransactionRequest, Input, ResolvedInput, Signer};
+use crate::chains::effects::EffectKind;
 use crate::guards::{ContentHash, Guard};
 use crate::keys::{Ed25519Message, SignatureBytes, SigningPayload};
 use crate::outcome::{Answer, Failure};
+use crate::policy::Action;
 use crate::rpc::Selector;
 
 /// Decodes a transaction. One wallet signs in a call; the answer's transaction can be given to the next one, for which it is the same
@@ -29,14 +31,19 @@ pub fn transaction(
 
     let message = Ed25519Message::new(transaction.tx_id().to_vec());
     let payload = SigningPayload::Ed25519Message(message.ok_or_else(|| Failure::Internal("an empty hash".to_owned()))?);
-    let guard = |input: &Input| Guard::outpoint(&network, &input.tx_id, input.index.into());
+    let guard = |input: &Input| Guard::outpoint_of_wallet(wallet.wallet_id, &input.tx_id, input.index.into());
     let (transaction, hashed) = (transaction.clone(), payload.clone());
     Ok(Content {
+        // Stake and votes are as much somebody else's after it as an account is after EIP-7702.
+        more_actions: if decoded.effects.iter().any(|effect| effect.kind == EffectKind::Delegate) {
+            vec![Action::Delegate]
+        } else {
+            Vec::new()
+        },
         decoded,
         recipients,
-        more_actions: Vec::new(),
         spends: Spends::Once {
-            content: ContentHash::of_all_signers(&network, transaction.body_bytes()),
+            content: ContentHash::of_wallet(wallet.wallet_id, transaction.body_bytes()),
             guards: transaction.inputs().iter().map(guard).collect(),
         },
         payloads: vec![ContentPayload { wallet, slot: 0, payload }],

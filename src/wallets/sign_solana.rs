@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::content::{Content, ContentPayload, Lookup, Spends};
 use super::public_key;
 use crate::chains::decoded::{DecodeError, Rule};
+use crate::chains::effects::EffectKind;
 use crate::chains::networks::Network;
 use crate::chains::solana::Pubkey;
 use crate::chains::solana::transaction::SolanaTransactionRequest;
@@ -33,6 +34,10 @@ pub fn transaction(lookup: &Lookup<'_>, selector: &Selector, request: &SolanaTra
     check_signatures(request, &message)?;
     let mut decoded = request.decode(&key);
     let recipients = lookup.find_own_wallets(&network, &mut decoded)?;
+    // What is handed over to the address of a wallet as if it were a program's is lost.
+    for effect in decoded.effects.iter_mut().filter(|effect| effect.kind == EffectKind::Authority) {
+        effect.to_own_wallet = false;
+    }
     let payload = ed25519_payload(message)?;
     let (signed, request) = (payload.clone(), request.clone());
     Ok(Content {

@@ -26,20 +26,25 @@ pub fn transaction(
     let transaction = request.for_signer(&network, key, multi_sign)?;
     let mut decoded = transaction.decode();
     let recipients = lookup.find_own_wallets(&network, &mut decoded)?;
+    // What an escrow holds may never come out of it.
+    for effect in decoded.effects.iter_mut().filter(|effect| effect.program.is_some()) {
+        effect.to_own_wallet = false;
+    }
     let digest = transaction.signing_hash();
     let guard = match transaction.turn() {
-        Turn::Sequence(sequence) => Guard::xrp_sequence(&network, transaction.account(), sequence),
-        Turn::Ticket(ticket) => Guard::xrp_ticket(&network, transaction.account(), ticket),
+        Turn::Sequence(sequence) => Guard::xrp_sequence(wallet.wallet_id, transaction.account(), sequence),
+        Turn::Ticket(ticket) => Guard::xrp_ticket(wallet.wallet_id, transaction.account(), ticket),
     };
     Ok(Content {
         decoded,
         recipients,
         more_actions: Vec::new(),
-        payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         spends: Spends::Once {
-            content: ContentHash::of_all_signers(&network, &transaction.signing_preimage()),
+            // Each signer of several by itself: none can hold up another, nor learn what it signed.
+            content: ContentHash::of_wallet(wallet.wallet_id, &transaction.signing_preimage()),
             guards: vec![guard],
         },
+        payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         network,
         assemble: Box::new(move |signatures| {
             let signature = the_signature(signatures, digest)?;

@@ -137,7 +137,7 @@ fn sign_cardano_by_one_wallet_after_another() {
 #[test]
 fn sign_cardano_spends_each_coin_for_one_content() {
     let daemon = Daemon::start();
-    let (wallet, other) = (daemon.wallet("ADA"), daemon.wallet("ADA"));
+    let wallet = daemon.wallet("ADA");
     let first = daemon.ok(SIGN, params(&wallet, paying_of(&wallet, 0..2, 1_000_000, &[])));
     for transaction in [
         paying_of(&wallet, 0..2, 1_000_001, &[]),
@@ -147,7 +147,6 @@ fn sign_cardano_spends_each_coin_for_one_content() {
     ] {
         let error = daemon.fails("CONFLICT", SIGN, params(&wallet, &transaction));
         assert_eq!(error["data"]["field"], "outpoint", "{error}");
-        daemon.fails("CONFLICT", SIGN, params(&other, &transaction));
     }
     daemon.ok(SIGN, params(&wallet, paying_of(&wallet, 2..3, 1_000_000, &[])));
     assert_eq!(daemon.ok(SIGN, params(&wallet, paying_of(&wallet, 0..2, 1_000_000, &[]))), first);
@@ -155,6 +154,29 @@ fn sign_cardano_spends_each_coin_for_one_content() {
     let elsewhere = on(&daemon, "preview");
     daemon.ok(SIGN, params(&elsewhere, paying_of(&elsewhere, 0..1, 1_000_000, &[])));
     daemon.assert_audit_is_whole();
+}
+
+#[test]
+fn sign_cardano_by_another_wallet_neither_takes_nor_frees_a_coin() {
+    let mut daemon = Daemon::start();
+    let (victim, other) = (daemon.wallet("ADA"), daemon.wallet("ADA"));
+    let one = paying_of(&victim, 1..2, 7_000_000, &[]);
+    let another = paying_of(&victim, 1..2, 6_000_000, &[]);
+    daemon.ok(SIGN, params(&victim, &one));
+    daemon.fails("CONFLICT", SIGN, params(&victim, &another));
+    // Whoever may replace what another wallet signed, may not replace this one's by it.
+    let id = other["walletId"].as_str().unwrap();
+    daemon.stop();
+    daemon.write_policy(&format!(
+        "permit (principal, action in [Action::\"read\", Action::\"sign\"], resource); permit (principal, action, resource == Wallet::\"{id}\");"
+    ));
+    daemon.start_again();
+    daemon.ok(SIGN, params(&other, &another));
+    daemon.fails("CONFLICT", SIGN, params(&victim, &another));
+    // And a coin that another wallet signed for is this one's still.
+    let untouched = paying_of(&victim, 5..6, 7_000_000, &[]);
+    daemon.ok(SIGN, params(&other, paying_of(&victim, 5..6, 1_000_000, &[])));
+    daemon.ok(SIGN, params(&victim, &untouched));
 }
 
 #[test]

@@ -188,14 +188,66 @@ fn sign_as_one_of_several_adds_to_who_signed_before() {
         let message = Message::from_digest(half(b"SMT\0", &signed));
         Secp256k1::verification_only().verify_ecdsa(&message, &signature, &key).unwrap();
     }
-    // One content of both; another one with the account's sequence is in conflict, for the owner as well.
+    // Each signs one content with the account's sequence; what another does is not in its way.
     assert_eq!(daemon.ok("xrp_signTransaction", multi_signing(&one, transaction.clone())), first);
     assert_eq!(daemon.kms_effects(Operation::Sign), 2);
     let other = payment(&owner["address"], json!({ "Fee": "37" }));
     daemon.fails("CONFLICT", "xrp_signTransaction", multi_signing(&two, other.clone()));
-    daemon.fails("CONFLICT", "xrp_signTransaction", signing(&owner, other));
+    daemon.ok("xrp_signTransaction", signing(&owner, other));
     let again = daemon.fails("TRANSACTION_REFUSED", "xrp_signTransaction", multi_signing(&one, second["transaction"].clone()));
     assert_eq!(again["data"]["rule"], "alreadySigned");
+}
+
+#[test]
+fn sign_as_one_of_many_at_once_is_held_up_by_none() {
+    let daemon = Daemon::start();
+    let owner = daemon.wallet("XRP");
+    let wallets: Vec<_> = (0..32).map(|_| daemon.wallet("XRP")).collect();
+    let transaction = payment(&owner["address"], json!({}));
+    std::thread::scope(|scope| {
+        for wallet in &wallets {
+            scope.spawn(|| daemon.ok("xrp_signTransaction", multi_signing(wallet, transaction.clone())));
+        }
+    });
+    assert_eq!(daemon.kms_effects(Operation::Sign), 32);
+}
+
+#[test]
+fn signer_of_one_wallet_neither_takes_nor_learns_another_wallets_sequence() {
+    let mut daemon = Daemon::start();
+    let (victim, own) = (daemon.wallet("XRP"), daemon.wallet("XRP"));
+    let account = &victim["address"];
+    daemon.ok("xrp_signTransaction", signing(&victim, payment(account, json!({ "Sequence": 40 }))));
+    let id = own["walletId"].as_str().unwrap();
+    let owns = format!(
+        "permit (principal, action == Action::\"read\", resource == Daemon::\"kmsignd\"); permit (principal, action, resource == Wallet::\"{id}\");"
+    );
+    daemon.stop();
+    daemon.write_policy(&owns);
+    daemon.start_again();
+    for sequence in [40, 41] {
+        let asked = multi_signing(&own, payment(account, json!({ "Sequence": sequence, "Amount": "1" })));
+        let explained = daemon.ok("policy_explain", json!({ "method": "xrp_signTransaction", "params": asked }));
+        assert_eq!((&explained["decision"], explained["summary"].get("replaces")), (&json!("allow"), None), "{sequence}");
+        daemon.ok("xrp_signTransaction", asked);
+    }
+    daemon.stop();
+    daemon.write_policy(&dev_policy(nix::unistd::getuid().as_raw()));
+    daemon.start_again();
+    // Its own signature is there still, and the sequence after it is free.
+    daemon.ok("xrp_signTransaction", signing(&victim, payment(account, json!({ "Sequence": 40 }))));
+    daemon.ok("xrp_signTransaction", signing(&victim, payment(account, json!({ "Sequence": 41 }))));
+}
+
+#[test]
+fn policy_can_tell_for_whose_account_one_of_several_signs() {
+    let daemon = Daemon::start();
+    let (owner, one) = (daemon.wallet("XRP"), daemon.wallet("XRP"));
+    let explain = |params: Value| daemon.ok("policy_explain", json!({ "method": "xrp_signTransaction", "params": params }));
+    let explained = explain(multi_signing(&one, payment(&owner["address"], json!({}))));
+    let effects = explained["summary"]["effects"].as_array().unwrap();
+    let told: Vec<_> = effects.iter().filter(|effect| effect["program"] == "multiSign").collect();
+    assert_eq!((told.len(), &told[0]["recipient"]), (1, &owner["address"]));
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Summary<'_> {
         }
         let nonce = call.accounts.first().map(Account::text);
         let authority = call.accounts.get(2).map(Account::text);
-        let effect = call.effect(EffectKind::Authority);
+        let effect = Effect { selector: Some("advanceNonceAccount".to_owned()), ..call.effect(EffectKind::Authority) };
         self.warn("It does not expire: it has a durable nonce in place of a recent blockhash.".to_owned());
         self.tell("durableNonce", json!({ "nonceAccount": nonce, "authority": authority }));
         self.decoded.effects.push(effect);
@@ -119,7 +119,12 @@ impl Summary<'_> {
     }
 
     fn take(&mut self, number: usize, call: &Call<'_>, reading: Reading) {
-        self.decoded.effects.extend(reading.effects);
+        // So that a policy can tell what hands over what: several do it without naming anybody.
+        let named = |effect: Effect| match effect.kind {
+            EffectKind::Authority => Effect { selector: Some(reading.name.to_owned()), ..effect },
+            _ => effect,
+        };
+        self.decoded.effects.extend(reading.effects.into_iter().map(named));
         self.decoded.total_out = self.decoded.total_out.saturating_add(reading.out);
         self.decoded.unknown_parts |= reading.unknown;
         for warning in reading.warnings {

@@ -43,8 +43,8 @@ impl Store {
     /// Settles a signature for good: freeze, key state and requestId are checked and the intent is inserted. The permit is given at
     /// once; recording the outcome waits until the intent is durable.
     ///
-    /// Only for what spends nothing that the daemon knows of: digests and messages. Whatever is decoded goes through
-    /// [`Store::reserve_guarded`].
+    /// Only for what spends nothing that can be guarded: digests, messages and Solana's transactions. Whatever else is decoded goes
+    /// through [`Store::reserve_guarded`].
     pub async fn reserve_signing(
         &self,
         judged: Judged,
@@ -70,12 +70,15 @@ impl Store {
     }
 
     /// Inserts the PENDING wallet with its intent, durably, or takes up the wallet that an earlier call with the same
-    /// idempotencyKey left.
-    pub async fn reserve_creation(&self, judged: Judged, wallet: Wallet) -> Reserved<CreationPermit> {
+    /// idempotencyKey left. A new one is refused for `unfit`, if there is something.
+    pub async fn reserve_creation(&self, judged: Judged, wallet: Wallet, unfit: Option<Failure>) -> Reserved<CreationPermit> {
         let max_pending = self.max_pending.load(Ordering::Relaxed);
         let reserved = self
             .reserve(judged, &[], move |reserving| match reserving.request_state()? {
                 RequestState::Fresh => {
+                    if let Some(failure) = unfit {
+                        return reserving.refuse(failure);
+                    }
                     let waiting = outbox::rows(reserving.transaction.connection)?;
                     if waiting >= max_pending {
                         return reserving.refuse(Failure::SyncBacklog { waiting });
@@ -308,7 +311,9 @@ impl Reserving<'_, '_> {
         let conflict = |reason: &str| Failure::Conflict { field, reason: format!("this {field} {reason}") };
         match state {
             RequestState::Running(ending) => Ok(Reservation::Wait(ending)),
-            RequestState::OtherContent => self.refuse(conflict("was used for another content; use a new one")),
+            RequestState::OtherContent => {
+                self.refuse(conflict("was used for another content, which may be executed still; a new one is another request"))
+            }
             RequestState::Answered { answer: None, .. } => {
                 self.refuse(conflict("was answered long ago, and its answer is no longer kept"))
             }

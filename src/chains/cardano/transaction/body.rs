@@ -136,20 +136,20 @@ pub fn read(reader: &mut Reader<'_>) -> Read<Body> {
             1 => body.outputs = list(reader, output)?,
             2 => body.fee = reader.unsigned()?,
             3 => body.valid_until = Some(reader.unsigned()?),
-            4 => body.certificates = certificates::read(reader)?,
-            5 => body.withdrawals = withdrawals(reader)?,
+            4 => body.certificates = filled(key, certificates::read(reader)?)?,
+            5 => body.withdrawals = filled(key, withdrawals(reader)?)?,
             7 => body.auxiliary_data_hash = Some(reader.fixed()?),
             8 => body.valid_from = Some(reader.unsigned()?),
-            9 => body.mint = tokens(reader, Reader::signed)?,
+            9 => body.mint = filled(key, tokens(reader, Reader::signed)?)?,
             11 => body.script_data_hash = Some(reader.fixed()?),
-            13 => body.collateral = inputs(reader)?.1,
-            14 => body.required_signers = set(reader, Reader::fixed)?.1,
+            13 => body.collateral = filled(key, inputs(reader)?.1)?,
+            14 => body.required_signers = filled(key, set(reader, Reader::fixed)?.1)?,
             15 => body.network_id = Some(network_id(reader)?),
             16 => body.collateral_return = Some(output(reader)?),
             17 => body.total_collateral = Some(reader.unsigned()?),
-            18 => body.reference_inputs = inputs(reader)?.1,
-            19 => body.voters = governance::voters(reader)?,
-            20 => body.proposals = set(reader, governance::proposal)?.1,
+            18 => body.reference_inputs = filled(key, inputs(reader)?.1)?,
+            19 => body.voters = filled(key, governance::voters(reader)?)?,
+            20 => body.proposals = filled(key, set(reader, governance::proposal)?.1)?,
             21 => body.treasury = Some(reader.unsigned()?),
             22 => body.donation = Some(reader.unsigned()?),
             _ => return Err(unknown_key(key)),
@@ -163,7 +163,27 @@ pub fn read(reader: &mut Reader<'_>) -> Read<Body> {
     if body.inputs.is_empty() {
         return Err(DecodeError::invalid("transaction", format_args!("spends no input (at byte {start})")));
     }
+    if body.donation == Some(0) {
+        return Err(DecodeError::invalid("transaction", "donates nothing (key 22 of its body), which the ledger does not take"));
+    }
+    if body.inputs.iter().any(|input| body.reference_inputs.contains(input)) {
+        return Err(DecodeError::invalid(
+            "transaction",
+            "spends an input that it refers to as well, which the ledger does not take",
+        ));
+    }
     Ok(body)
+}
+
+/// What must not be there and empty (Conway's CDDL): a transaction that no ledger takes would hold its inputs for nothing.
+fn filled<T>(key: u64, list: Vec<T>) -> Read<Vec<T>> {
+    if list.is_empty() {
+        return Err(DecodeError::invalid(
+            "transaction",
+            format_args!("has nothing under the key {key} of its body; leave it out"),
+        ));
+    }
+    Ok(list)
 }
 
 /// What this ledger knows no more, or not yet.

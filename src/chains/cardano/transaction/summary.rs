@@ -18,6 +18,8 @@ use crate::chains::effects::{Effect, EffectKind};
 use crate::chains::networks::{Family, Network};
 use crate::chains::tokens::Tokens;
 
+/// Who gets a donation, which has no address.
+const TREASURY: &str = "treasury";
 /// Most entries of a list that people are shown.
 const MAX_LISTED: usize = 100;
 /// A fee in lovelace that must be a mistake: the largest transaction without scripts costs less than 1,000,000.
@@ -151,7 +153,11 @@ impl Told<'_> {
         self.governance();
         if let Some(donation) = body.donation {
             others = others.saturating_add(donation);
-            self.effects.push(Effect { amount: Some(donation), ..Effect::new(EffectKind::Transfer) });
+            self.effects.push(Effect {
+                recipient: Some(TREASURY.to_owned()),
+                amount: Some(donation),
+                ..Effect::new(EffectKind::Transfer)
+            });
         }
         let fee = self.fee(collateral);
         let total_out = sent.saturating_add(others).max(returned_to_others);
@@ -249,7 +255,7 @@ impl Told<'_> {
         }
         // What resolvedInputs says of it is a claim; what the body says is held against the inputs by the ledger.
         let unknown_amount = body.total_collateral.is_none();
-        let most = body.fee.max(collateral.unwrap_or(0));
+        let most = if unknown_amount { u64::MAX } else { body.fee.max(collateral.unwrap_or(0)) };
         self.effects.push(Effect { amount: Some(most), unknown_amount, ..Effect::new(EffectKind::Fee) });
         let how_much = match (body.total_collateral, collateral) {
             (Some(said), _) => format!("{said} lovelace of collateral"),

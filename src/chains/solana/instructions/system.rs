@@ -48,7 +48,9 @@ pub fn read(call: &Call<'_>) -> Option<Reading> {
         5 => {
             let [nonce, to, _, _, authority] = call.accounts()?;
             let lamports = data.u64()?;
-            moving("withdrawNonceAccount", call, authority, nonce, to, lamports)
+            // Of an account that holds no nonce the program asks for its own signature, whatever authority is named.
+            let payer = if nonce.is(&call.wallet) { nonce } else { authority };
+            moving("withdrawNonceAccount", call, payer, nonce, to, lamports)
         }
         6 => {
             let [nonce, _, _] = call.accounts()?;
@@ -63,10 +65,10 @@ pub fn read(call: &Call<'_>) -> Option<Reading> {
             let details = json!({ "account": account.text(), "space": data.u64()? });
             let mut reading = Reading::new("allocate", details).doing([call.effect_for(EffectKind::Create, account)]);
             if account.is(&call.wallet) {
-                reading.effects = vec![call.effect(EffectKind::Authority)];
+                reading.effects = vec![call.effect_for(EffectKind::Authority, account)];
                 reading
                     .warnings
-                    .push("It gives the wallet's own account data, with which it can pay nothing any more.".to_owned());
+                    .push("It gives the wallet's own account data, with which it can make no transfer any more.".to_owned());
             }
             reading
         }

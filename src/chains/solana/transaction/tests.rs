@@ -154,6 +154,30 @@ fn what_gives_control_away_is_an_authority_effect() {
 }
 
 #[test]
+fn withdrawal_from_the_wallets_own_account_leaves_it_whatever_authority_is_named() {
+    let mut request = named("withdrawNonceAccount");
+    let own = u8::try_from(request.place_of(&wallet()).unwrap()).unwrap();
+    let accounts = &mut request.0.message.instructions[0].accounts;
+    (accounts[0], accounts[4]) = (own, accounts[1]);
+    let decoded = request.decode(&wallet());
+    let withdrawn = effect(&decoded, EffectKind::Transfer).amount.unwrap();
+    assert!(withdrawn > 0 && decoded.total_out == withdrawn, "{decoded:?}");
+}
+
+#[test]
+fn effects_of_authority_say_by_what_instruction() {
+    let selectors = |name: &str| {
+        let decoded = decoded(name);
+        let authority = decoded.effects.into_iter().filter(|effect| effect.kind == EffectKind::Authority);
+        authority.map(|effect| effect.selector.unwrap()).collect::<Vec<_>>()
+    };
+    for Vector { name, .. } in vectors() {
+        assert!(selectors(&name).iter().all(|selector| !selector.is_empty()), "{name}");
+    }
+    assert_eq!(selectors("assign"), ["assign"]);
+}
+
+#[test]
 fn instruction_with_anything_more_or_less_is_unknown() {
     // With one account less these are the same: a seed's base and the rent may be left out.
     let optional = |name: &str, accounts: usize| matches!((name, accounts), ("createAccountWithSeed", 3) | ("syncNative", 2));

@@ -67,11 +67,16 @@ pub fn parse(json: &Value) -> Result<XrpTransactionRequest, DecodeError> {
         request.member(name, value, &mut tags)?;
     }
     for (field, tag) in tags {
-        match request.fields.uint32(field) {
-            Some(other) if other != tag => {
+        match (request.fields.uint32(field), tag) {
+            (Some(other), Some(tag)) if other != tag => {
                 return Err(invalid(field.name(), format!("is {other}, but the X-address says {tag}")));
             }
-            _ => request.fields.set(field, FieldValue::UInt32(tag)),
+            // XLS-5: such an address says that there is none.
+            (Some(other), None) => {
+                return Err(invalid(field.name(), format!("is {other}, but the X-address says that there is no tag")));
+            }
+            (_, Some(tag)) => request.fields.set(field, FieldValue::UInt32(tag)),
+            (None, None) => {}
         }
     }
     for (field, required) in COMMON.iter().chain(format.fields) {
@@ -98,7 +103,7 @@ fn format(members: &Map<String, Value>) -> Result<&'static Format, DecodeError> 
 }
 
 impl XrpTransactionRequest {
-    fn member(&mut self, name: &str, value: &Value, tags: &mut Vec<(Field, u32)>) -> Result<(), DecodeError> {
+    fn member(&mut self, name: &str, value: &Value, tags: &mut Vec<(Field, Option<u32>)>) -> Result<(), DecodeError> {
         match name {
             "TransactionType" => return Ok(()),
             "SigningPubKey" => {
@@ -138,7 +143,7 @@ impl XrpTransactionRequest {
     }
 
     /// An account, where it may be an X-address: as the libraries have it, its tag becomes the field beside it.
-    fn account(&mut self, field: Field, value: &Value, tags: &mut Vec<(Field, u32)>) -> Result<AccountId, DecodeError> {
+    fn account(&mut self, field: Field, value: &Value, tags: &mut Vec<(Field, Option<u32>)>) -> Result<AccountId, DecodeError> {
         let text = string(value, field.name())?;
         let tag_field = match field {
             Field::Account => Field::SourceTag,
@@ -148,7 +153,7 @@ impl XrpTransactionRequest {
         match read(text).map_err(|error| invalid(field.name(), error))? {
             Parsed::Classic(account) => Ok(account),
             Parsed::X(address) => {
-                tags.extend(address.tag.map(|tag| (tag_field, tag)));
+                tags.push((tag_field, address.tag));
                 self.x_addresses.push((field.name(), address));
                 Ok(address.account)
             }

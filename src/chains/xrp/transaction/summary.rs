@@ -40,6 +40,9 @@ impl Transaction {
     }
 }
 
+/// `program` of the effect that says for whose account one of several signers signs.
+const MULTI_SIGN: &str = "multiSign";
+
 struct Summary<'a> {
     transaction: &'a Transaction,
     fields: &'a Fields,
@@ -99,6 +102,17 @@ impl Summary<'_> {
             && issuer == account
         {
             self.warn(format!("It may be paid in {currency} of any issuer whose {currency} the account has, or issue its own."));
+            if send_max.is_some() || has_paths {
+                // Whose tokens leave, the ledger finds out.
+                self.decoded.unknown_parts = true;
+            } else if let Some(destination) = destination {
+                // What the account has of the destination's own goes back first.
+                self.decoded.effects.push(movement(Asset::Issued(currency, destination), most, Some(destination)));
+            }
+        }
+        // Whom an exchange credits: as much a part of the recipient as the address.
+        if let Some(tag) = self.fields.uint32(Field::DestinationTag) {
+            self.tag_recipient(destination, tag);
         }
         if has_flag(self.fields, PARTIAL_PAYMENT) {
             let least = match self.fields.amount(Field::DeliverMin) {
@@ -108,6 +122,14 @@ impl Summary<'_> {
             self.warn(format!("It is a partial payment: it may deliver {least} and count as made."));
         }
         self.warn_of_recipient(destination);
+    }
+
+    fn tag_recipient(&mut self, recipient: Option<AccountId>, tag: u32) {
+        let recipient = recipient.map(|account| account.to_string());
+        for effect in self.decoded.effects.iter_mut().filter(|effect| effect.recipient.is_some() && effect.recipient == recipient)
+        {
+            effect.selector = Some(format!("destinationTag:{tag}"));
+        }
     }
 
     fn warn_of_recipient(&mut self, recipient: Option<AccountId>) {
@@ -218,6 +240,12 @@ impl Summary<'_> {
         let Some(amount) = self.fields.amount(Field::Amount) else { return };
         let destination = self.fields.account(Field::Destination);
         self.leaves(amount.asset(), units(amount), destination);
+        for effect in &mut self.decoded.effects {
+            effect.program = Some(self.transaction.format.name.to_owned());
+        }
+        if let Some(tag) = self.fields.uint32(Field::DestinationTag) {
+            self.tag_recipient(destination, tag);
+        }
         if !self.fields.has(Field::CancelAfter) {
             self.warn("The escrow has no CancelAfter: what it holds never comes back.");
         }
@@ -242,6 +270,12 @@ impl Summary<'_> {
         if self.transaction.others.is_some() {
             let account = self.transaction.account;
             self.warn(format!("It is a transaction of {account}, of which the wallet is one of several signers."));
+            // So that a policy can tell it, and whose it is.
+            self.decoded.effects.push(Effect {
+                recipient: Some(account.to_string()),
+                program: Some(MULTI_SIGN.to_owned()),
+                ..Effect::new(EffectKind::Call)
+            });
         }
     }
 

@@ -10,7 +10,8 @@ fn effects(decoded: &Decoded) -> Vec<String> {
         let amount = effect.amount.map_or_else(|| "-".to_owned(), |amount| amount.to_string());
         let ran = match (&effect.program, &effect.selector) {
             (Some(program), Some(selector)) => format!("{program}:{selector}"),
-            (program, _) => text(program),
+            (program, None) => text(program),
+            (None, selector) => text(selector),
         };
         assert!(!effect.unknown_amount && !effect.to_own_wallet);
         format!("{} {amount} {} {} {ran}", effect.kind.as_str(), text(&effect.token), text(&effect.recipient))
@@ -33,7 +34,8 @@ const FEE: &str = "fee 12 - - -";
 
 #[test]
 fn payment_of_xrp_is_a_transfer() {
-    let decoded = does(&payment(json!({ "DestinationTag": 5 })), 25_000_000, &["transfer 25000000 - OTHER -", FEE]);
+    let decoded =
+        does(&payment(json!({ "DestinationTag": 5 })), 25_000_000, &["transfer 25000000 - OTHER destinationTag:5", FEE]);
     assert!(decoded.warnings.is_empty(), "{:?}", decoded.warnings);
     let expected = json!({
         "transactionType": "Payment", "sequence": 7, "destinationTag": 5, "lastLedgerSequence": 90_000_000, "amount": "25000000",
@@ -65,7 +67,9 @@ fn payment_that_converts_tells_what_goes_to_whoever_trades() {
     does(&delivers_xrp, 0, &["token 7 USD.ISSUER - -", "transfer 25000000 - OTHER -", FEE]);
     // With paths, and without a SendMax, any issuer's may be spent.
     let paths = payment(json!({ "Amount": usd("4.2"), "Paths": [[{ "account": OTHER }]], "Flags": 0x0002_0000 }));
-    let decoded = does(&paths, 0, &["token 5 USD.SELF - -", "token 5 USD.ISSUER OTHER -", FEE]);
+    let decoded = transaction(&paths).decode();
+    assert_eq!(effects(&decoded), ["token 5 USD.SELF - -", "token 5 USD.ISSUER OTHER -", FEE]);
+    assert!(decoded.unknown_parts, "whose USD it is the ledger finds out");
     let told = decoded.warnings.join(" ");
     assert!(told.contains("USD of any issuer") && told.contains("next to nothing"), "{told}");
     assert_eq!(decoded.details["flagNames"], json!(["tfPartialPayment"]));
@@ -73,6 +77,22 @@ fn payment_that_converts_tells_what_goes_to_whoever_trades() {
     let decoded = transaction(&least).decode();
     assert!(decoded.warnings.iter().any(|it| it.contains("as little as 4 USD.")), "{:?}", decoded.warnings);
     assert_eq!(decoded.details["flagNames"], json!(["tfPartialPayment", "tfFullyCanonicalSig"]));
+}
+
+#[test]
+fn payment_of_own_tokens_may_give_back_what_the_destination_issued() {
+    let own = |amount: &str| json!({ "currency": "USD", "issuer": account(1), "value": amount });
+    does(&payment(json!({ "Amount": own("4.2") })), 0, &["token 5 USD.SELF OTHER -", "token 5 USD.OTHER OTHER -", FEE]);
+    // What path-finding gives: any issuer's may be spent, up to SendMax.
+    let converts = transaction(&payment(json!({ "Amount": usd("4"), "SendMax": own("5"), "Paths": [[{ "account": OTHER }]] })));
+    assert!(converts.decode().unknown_parts);
+}
+
+#[test]
+fn destination_tag_is_part_of_the_effect() {
+    does(&payment(json!({ "DestinationTag": 7 })), 25_000_000, &["transfer 25000000 - OTHER destinationTag:7", FEE]);
+    let made = json!({ "Destination": OTHER, "Amount": "5", "FinishAfter": 10, "DestinationTag": 0 });
+    does(&of_type("EscrowCreate", made, json!({})), 5, &["transfer 5 - OTHER EscrowCreate:destinationTag:0", FEE]);
 }
 
 #[test]
@@ -136,7 +156,7 @@ fn offers_give_what_the_taker_gets_with_the_issuers_fee() {
 #[test]
 fn escrows_and_tickets_are_told() {
     let made = json!({ "Destination": OTHER, "Amount": "5000000", "FinishAfter": 10 });
-    let decoded = does(&of_type("EscrowCreate", made, json!({})), 5_000_000, &["transfer 5000000 - OTHER -", FEE]);
+    let decoded = does(&of_type("EscrowCreate", made, json!({})), 5_000_000, &["transfer 5000000 - OTHER EscrowCreate", FEE]);
     assert!(decoded.warnings[0].contains("never comes back"));
     for name in ["EscrowFinish", "EscrowCancel"] {
         let ended = of_type(name, json!({ "Owner": OTHER, "OfferSequence": 5 }), json!({}));
