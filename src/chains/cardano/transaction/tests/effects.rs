@@ -69,7 +69,7 @@ fn resolved_inputs_must_be_the_inputs_of_the_network_and_worth_what_leaves() {
             assert_eq!(field, "resolvedInputs");
             reason
         }
-        other => panic!("{other}"),
+        other @ DecodeError::Refused { .. } => panic!("{other}"),
     };
     assert!(invalid(json!([])).contains(&format!("{}#0", "01".repeat(32))));
     let mut more = resolved(&enterprise(1), 10_000_000);
