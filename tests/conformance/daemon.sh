@@ -59,7 +59,7 @@ with_ministack() {
         cat >"$home/policy.d/suite.cedar" <<END
 permit (
   principal == User::"$(id -u)",
-  action in [Action::"read", Action::"create", Action::"sign", Action::"signMessage"],
+  action in [Action::"read", Action::"create", Action::"sign", Action::"signMessage", Action::"delegate"],
   resource
 );
 END
