@@ -181,7 +181,10 @@ impl Daemon {
 
     /// The stopped daemon's store as one file without a log.
     pub fn fold_store(&self) -> Vec<u8> {
-        self.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE; PRAGMA journal_mode = WAL");
+        assert!(self.running.is_none(), "stop the daemon first");
+        // The stopped daemon's last readers close their connections a moment later, and SQLite does not wait for them here.
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE; PRAGMA journal_mode = WAL";
+        wait_until("nobody else has the store open", || self.database().execute_batch(fold).is_ok());
         let log = fs::metadata(format!("{}-wal", self.database_path().display())).map_or(0, |log| log.len());
         assert_eq!(log, 0, "a log is left");
         fs::read(self.database_path()).unwrap()
