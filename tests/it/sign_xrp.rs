@@ -178,8 +178,9 @@ fn sign_as_one_of_several_adds_to_who_signed_before() {
     // F3, the signers, F1: what stands before and after them is what all of them signed.
     let (blob, other) = (bytes(&second["txBlob"]), bytes(&first["txBlob"]));
     assert_eq!(bytes(&second["hash"]), half(b"TXN\0", &blob));
-    let start = blob.iter().zip(&other).take_while(|(one, other)| one == other).count();
-    let unsigned: Vec<u8> = blob[..blob[..start].iter().rposition(|byte| *byte == 0xf3).unwrap()].to_vec();
+    let signers_begin = |blob: &[u8]| blob.windows(3).position(|window| window == [0xf3, 0xe0, 0x10]).unwrap();
+    let unsigned = blob[..signers_begin(&blob)].to_vec();
+    assert_eq!(unsigned, other[..signers_begin(&other)]);
     assert_eq!(blob.last(), Some(&0xf1), "nothing stands after the signers here");
     for signer in signers {
         let key = PublicKey::from_slice(&bytes(&signer["Signer"]["SigningPubKey"])).unwrap();
