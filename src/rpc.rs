@@ -363,7 +363,7 @@ pub struct SolanaSigning {
 #[derive(Debug, Serialize)]
 pub struct SolanaMessage {
     pub selector: Selector,
-    pub message: MessageBytes,
+    pub message: MessageText,
 }
 
 /// A transaction of Cardano to sign.

@@ -63,8 +63,8 @@ const ALIASES: &[(&str, &[&str])] = &[("BNB", &["BSC"]), ("POL", &["POLYGON", "M
 
 /// The families by their names, which are those of their defaults in the configuration, with the network that a call means where
 /// neither it nor the configuration names one.
-const FAMILIES: [(&str, &str); 5] =
-    [("utxo", "testnet"), ("evm", "sepolia"), ("xrp", "testnet"), ("solana", "testnet"), ("cardano", "preprod")];
+const FAMILIES: [(&str, &str); 5] = [("utxo", "testnet"), EVM, ("xrp", "testnet"), ("solana", "testnet"), ("cardano", "preprod")];
+const EVM: (&str, &str) = ("evm", "sepolia");
 
 /// The largest chain id whose EIP-155 `v` fits 64 bits (EIP-2294).
 const MAX_CHAIN_ID: u64 = u64::MAX / 2 - 36;
@@ -264,7 +264,7 @@ impl Networks {
         }
         let default = |(family, unset)| family_default(&networks, family, defaults.of(family).unwrap_or(unset));
         let family_defaults = FAMILIES.into_iter().map(default).collect::<Result<Vec<_>, _>>()?;
-        let evm_default = default(FAMILIES[1])?;
+        let evm_default = default(EVM)?;
         Ok(Self { networks, defaults: family_defaults, evm_default })
     }
 

@@ -31,7 +31,7 @@ pub fn name(text: &str) -> Result<String, IdError> {
     Ok(text.to_owned())
 }
 
-/// An address, which only the daemon can tell: 1..100 printable ASCII characters without spaces.
+/// An address, which only the daemon can tell: 1..[`MAX_ADDRESS_BYTES`] printable ASCII characters without spaces.
 pub fn address(text: &str) -> Result<String, IdError> {
     let got = text.chars().count();
     if got == 0 || got > MAX_ADDRESS_BYTES {

@@ -67,7 +67,7 @@ impl Services {
                 sign_xrp::transaction(&lookup, &signing.selector, &signing.transaction, signing.multi_sign)
             }
             Request::SignSolana(signing) => sign_solana::transaction(&lookup, &signing.selector, &signing.transaction),
-            Request::SignSolanaMessage(message) => sign_message::solana(&lookup, &message.selector, message.message.as_bytes()),
+            Request::SignSolanaMessage(message) => sign_message::solana(&lookup, &message.selector, message.message.as_str()),
             Request::SignCardano(signing) => {
                 sign_cardano::transaction(&lookup, &signing.selector, &signing.transaction, signing.resolved_inputs.as_deref())
             }
@@ -256,18 +256,18 @@ impl Services {
         Some(Failure::TransactionRefused { rule: Rule::MaxFee, reason })
     }
 
-    /// Has a content signed that spends nothing that may be spent once.
+    /// Has a content signed that spends nothing that can be guarded.
     async fn sign_unguarded(self: Arc<Self>, judged: Judged, content: Content) -> Recorded {
         let Content { payloads, assemble, .. } = content;
-        let Ok([ContentPayload { wallet, payload, .. }]) = <[_; 1]>::try_from(payloads) else {
+        let [ContentPayload { wallet, payload, .. }] = &payloads[..] else {
             let failure = Failure::Internal("a content without guards needs one signature".to_owned());
             return self.store.record_refusal(judged, failure).await;
         };
-        match self.store.reserve_signing(judged, wallet.wallet_id, payload).await {
+        match self.store.reserve_signing(judged, wallet.wallet_id, payload.clone()).await {
             Reserved::Proceed((permit, key), open) => {
-                let attempt = self.attempt(permit, &key, &wallet).await;
+                let attempt = self.attempt(permit, &key, wallet).await;
                 let (lost, Attempt { result, request_ids, .. }) = (attempt.was_lost(), attempt);
-                let outcome = result.and_then(|verified| assemble(vec![verified]));
+                let outcome = result.and_then(|verified| assemble_proven(assemble, &payloads, vec![verified]));
                 self.store.record_signing(open, outcome, lost, request_ids).await
             }
             Reserved::Settled(recorded) => recorded,

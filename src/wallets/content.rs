@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use super::{select, unreadable};
+use super::{public_key, select, unreadable};
 use crate::chains::decoded::Decoded;
+use crate::chains::effects::EffectKind;
 use crate::chains::networks::{Network, Networks};
 use crate::chains::tokens::Tokens;
 use crate::chains::{self, Address};
 use crate::guards::{ContentHash, Guard};
-use crate::keys::SigningPayload;
+use crate::keys::{Ed25519Message, SignatureBytes, SigningPayload};
 use crate::outcome::{Failure, Outcome};
 use crate::policy::Action;
 use crate::rpc::Selector;
@@ -71,8 +72,38 @@ pub struct ContentPayload {
     pub payload: SigningPayload,
 }
 
-/// Makes the answer. It must not fail for anything that could have been found before KMS was asked.
+/// Makes the answer of signatures that are over the payloads, one each, in their order: the pipeline has seen to that. It must not fail
+/// for anything that could have been found before KMS was asked.
 pub type Assemble = Box<dyn FnOnce(Vec<VerifiedSignature>) -> Outcome + Send>;
+
+/// The signature of a content that needs one.
+///
+/// # Errors
+/// [`Failure::Internal`] if there are more or fewer.
+pub fn the_signature(signatures: &[VerifiedSignature]) -> Result<SignatureBytes, Failure> {
+    match signatures {
+        [signature] => Ok(signature.bytes()),
+        several => Err(Failure::Internal(format!("{} signatures of one payload", several.len()))),
+    }
+}
+
+/// As [`the_signature`], of an Ed25519 key.
+pub fn the_ed25519_signature(signatures: &[VerifiedSignature]) -> Result<[u8; 64], Failure> {
+    match the_signature(signatures)? {
+        SignatureBytes::Ed25519(bytes) => Ok(bytes),
+        SignatureBytes::Ecdsa { .. } => Err(Failure::Internal("an ECDSA signature of an Ed25519 payload".to_owned())),
+    }
+}
+
+/// What an Ed25519 key signs.
+///
+/// # Errors
+/// [`Failure::Internal`]: what is decoded has bytes, and not too many.
+pub fn ed25519_payload(bytes: Vec<u8>) -> Result<SigningPayload, Failure> {
+    let length = bytes.len();
+    let message = Ed25519Message::new(bytes).ok_or_else(|| Failure::Internal(format!("{length} bytes to sign")))?;
+    Ok(SigningPayload::Ed25519Message(message))
+}
 
 /// What decoding may look up.
 #[derive(Clone, Copy)]
@@ -109,14 +140,26 @@ impl Lookup<'_> {
         Err(Failure::invalid(selector.param(), format!("names a wallet of {}; this method signs for {asset}", network.asset())))
     }
 
-    /// Marks what goes to a wallet of ours that signs. Gives those that do not, too.
+    /// As [`Lookup::wallet_of`], with the wallet's Ed25519 key.
+    ///
+    /// # Errors
+    /// [`Failure::KeyNotUsable`] if it has no key yet.
+    pub fn ed25519_wallet_of(&self, selector: &Selector, asset: &str) -> Result<(Arc<CachedWallet>, Network, [u8; 32]), Failure> {
+        let (wallet, network) = self.wallet_of(selector, asset)?;
+        let key = public_key(&wallet)?;
+        let key = key.ed25519().ok_or_else(|| Failure::Internal(format!("wallet {} is not Ed25519", wallet.wallet_id)))?;
+        Ok((wallet, network, *key))
+    }
+
+    /// Marks what goes to a wallet of ours that signs. Gives those that do not, too. Control that is handed over is never said to go to
+    /// a wallet of ours: what an address stands for there, such as a program's owner, may be nothing that its wallet can use.
     pub fn find_own_wallets(&self, network: &Network, decoded: &mut Decoded) -> Result<Vec<OwnRecipient>, Failure> {
         let mut found: Vec<OwnRecipient> = Vec::new();
         for effect in &mut decoded.effects {
             let Some(recipient) = &effect.recipient else { continue };
             let Ok((address, _)) = chains::parse_address(network, recipient) else { continue };
             let Some(wallet) = self.owner(network, &address)? else { continue };
-            effect.to_own_wallet = wallet.status.can_sign();
+            effect.to_own_wallet = effect.kind != EffectKind::Authority && wallet.status.can_sign();
             if found.iter().any(|known| known.address == *recipient) {
                 continue;
             }

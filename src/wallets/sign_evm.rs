@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::content::{Content, ContentPayload, Lookup, Spends};
+use super::content::{Content, ContentPayload, Lookup, Spends, the_signature};
 use super::unknown;
 use crate::chains::Address;
 use crate::chains::decoded::{DecodeError, Rule};
@@ -10,12 +10,11 @@ use crate::chains::evm::authorization::AuthorizationRequest;
 use crate::chains::evm::transaction::{SigningError, TransactionRequest};
 use crate::chains::networks::Network;
 use crate::guards::{ContentHash, Guard};
-use crate::keys::{Digest32, SignatureBytes, SigningPayload};
+use crate::keys::SigningPayload;
 use crate::outcome::{Answer, Failure};
 use crate::policy::Action;
 use crate::rpc::Selector;
 use crate::store::CachedWallet;
-use crate::verify::VerifiedSignature;
 
 /// Decodes a transaction.
 ///
@@ -39,7 +38,7 @@ pub fn transaction(lookup: &Lookup<'_>, request: &TransactionRequest) -> Result<
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         network,
         assemble: Box::new(move |signatures| {
-            let signature = the_signature(signatures, digest)?;
+            let signature = the_signature(&signatures)?;
             Answer::of(&transaction.signed(&signature).map_err(internal)?)
         }),
     })
@@ -65,7 +64,7 @@ pub fn authorization(lookup: &Lookup<'_>, request: &AuthorizationRequest) -> Res
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         network,
         assemble: Box::new(move |signatures| {
-            let signature = the_signature(signatures, digest)?;
+            let signature = the_signature(&signatures)?;
             Answer::of(&authorization.signed(&signature).map_err(internal)?)
         }),
     })
@@ -104,17 +103,6 @@ pub(super) fn wallet_of(
         }
         (other, _) => other,
     })
-}
-
-/// The one signature, which must be over what was decoded.
-pub(super) fn the_signature(signatures: Vec<VerifiedSignature>, digest: Digest32) -> Result<SignatureBytes, Failure> {
-    let [signature] = signatures.as_slice() else {
-        return Err(Failure::Internal(format!("{} signatures of one payload", signatures.len())));
-    };
-    if *signature.payload() != SigningPayload::EcdsaDigest(digest) {
-        return Err(Failure::Internal("the signature is over another digest".to_owned()));
-    }
-    Ok(signature.bytes())
 }
 
 fn internal(error: SigningError) -> Failure {

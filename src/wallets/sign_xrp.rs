@@ -1,8 +1,7 @@
 //! What xrp_signTransaction has signed, and what it answers.
 
-use super::content::{Content, ContentPayload, Lookup, Spends};
+use super::content::{Content, ContentPayload, Lookup, Spends, the_signature};
 use super::public_key;
-use super::sign_evm::the_signature;
 use crate::chains::xrp::transaction::{Turn, XrpTransactionRequest};
 use crate::guards::{ContentHash, Guard};
 use crate::keys::SigningPayload;
@@ -47,7 +46,7 @@ pub fn transaction(
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         network,
         assemble: Box::new(move |signatures| {
-            let signature = the_signature(signatures, digest)?;
+            let signature = the_signature(&signatures)?;
             Answer::of(&transaction.signed(&signature).map_err(|error| Failure::Internal(error.to_string()))?)
         }),
     })

@@ -15,6 +15,18 @@ pinned() {
     cat "$@" | sha256sum >"$to/pins"
 }
 
+# libraries DIR HERE [PIP-OPTION...]: installs in DIR what package-lock.json and requirements.txt in HERE pin.
+libraries() {
+    local to=$1 here=$2
+    shift 2
+    install_pinned "$to" "$here/package-lock.json" "$here/requirements.txt" || return 0
+    cp "$here/package.json" "$here/package-lock.json" "$to"
+    npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund --loglevel=error
+    python3 -m venv "$to/venv"
+    "$to/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps "$@" -r "$here/requirements.txt"
+    pinned "$to" "$here/package-lock.json" "$here/requirements.txt"
+}
+
 scratch=$(mktemp -d)
 daemon=
 stop_kmsignd() {

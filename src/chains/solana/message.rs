@@ -74,7 +74,7 @@ impl Format {
 /// # Errors
 /// [`DecodeError::Invalid`] with `message`, also for what has a header already, and for what can be read as a transaction or as the
 /// message of one.
-pub fn parse(base64: &str) -> Result<Vec<u8>, DecodeError> {
+pub fn parse(base64: &str) -> Result<String, DecodeError> {
     let invalid = |reason: String| DecodeError::invalid("message", reason);
     let length = || {
         let most = Ed25519Message::MAX_BYTES;
@@ -95,10 +95,7 @@ pub fn parse(base64: &str) -> Result<Vec<u8>, DecodeError> {
             "has a header of the off-chain message format; give the text alone, the header is added here".to_owned(),
         ));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text.into_bytes()),
-        Err(_) => Err(invalid("is not UTF-8, which the off-chain message format is made of".to_owned())),
-    }
+    String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8, which the off-chain message format is made of".to_owned()))
 }
 
 /// What is signed: the header and the text.

@@ -2,8 +2,9 @@
 
 use super::{Method, ON_BEHALF_OF, ParamType, REQUEST_ID, ResultType, Runs, optional, required, selector};
 use crate::chains::solana::{message, transaction};
+use crate::outcome::Failure;
 use crate::policy::Action;
-use crate::rpc::{MessageBytes, Request, SolanaMessage, SolanaSigning};
+use crate::rpc::{MessageText, Request, SolanaMessage, SolanaSigning};
 
 pub const SIGN_TRANSACTION: Method = Method {
     name: "sol_signTransaction",
@@ -46,8 +47,9 @@ pub const SIGN_MESSAGE: Method = Method {
     read: |fields| {
         Ok(Request::SignSolanaMessage(SolanaMessage {
             selector: selector(fields)?,
-            message: MessageBytes::new(message::parse(&fields.required::<String>("message")?)?)
-                .map_err(|reason| crate::outcome::Failure::invalid("message", reason))?,
+            message: message::parse(&fields.required::<String>("message")?)?
+                .parse::<MessageText>()
+                .map_err(|reason| Failure::invalid("message", reason))?,
         }))
     },
 };

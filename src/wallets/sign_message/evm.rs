@@ -11,8 +11,8 @@ use crate::keys::{Digest32, SignatureBytes, SigningPayload};
 use crate::outcome::{Answer, Failure, Outcome};
 use crate::rpc::Selector;
 use crate::store::CachedWallet;
-use crate::wallets::content::{Content, ContentPayload, Lookup, Spends};
-use crate::wallets::sign_evm::{the_signature, wallet_of};
+use crate::wallets::content::{Content, ContentPayload, Lookup, Spends, the_signature};
+use crate::wallets::sign_evm::wallet_of;
 
 /// A message with the prefix of EIP-191, which is added here, whatever the message begins with.
 ///
@@ -46,7 +46,7 @@ fn content(wallet: Arc<CachedWallet>, network: Network, digest: Digest32, decode
         more_actions: Vec::new(),
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(digest) }],
         spends: Spends::Nothing,
-        assemble: Box::new(move |signatures| answer(the_signature(signatures, digest)?)),
+        assemble: Box::new(move |signatures| answer(the_signature(&signatures)?)),
     }
 }
 

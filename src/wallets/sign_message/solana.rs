@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::super::content::{Content, ContentPayload, Lookup, Spends};
-use super::super::sign_solana::{ed25519_payload, signer, the_signature};
-use crate::chains::solana::message;
+use super::super::content::{Content, ContentPayload, Lookup, Spends, ed25519_payload, the_ed25519_signature};
+use super::super::sign_solana::ASSET;
+use crate::chains::solana::{Pubkey, message};
 use crate::outcome::{Answer, Failure};
 use crate::rpc::Selector;
 
@@ -14,13 +14,11 @@ use crate::rpc::Selector;
 ///
 /// # Errors
 /// As [`Lookup::wallet_of`]; [`Failure::KeyNotUsable`] if it has no key yet.
-pub fn solana(lookup: &Lookup<'_>, selector: &Selector, text: &[u8]) -> Result<Content, Failure> {
-    let (wallet, network, key) = signer(lookup, selector)?;
-    let text = str::from_utf8(text).map_err(|error| Failure::invalid("message", format!("is not UTF-8: {error}")))?;
-    let bytes = message::with_header(&key, text);
+pub fn solana(lookup: &Lookup<'_>, selector: &Selector, text: &str) -> Result<Content, Failure> {
+    let (wallet, network, key) = lookup.ed25519_wallet_of(selector, ASSET)?;
+    let bytes = message::with_header(&Pubkey::new(key), text);
     let offchain_message = STANDARD.encode(&bytes);
     let payload = ed25519_payload(bytes)?;
-    let signed = payload.clone();
     Ok(Content {
         decoded: message::decode(text),
         network,
@@ -29,7 +27,7 @@ pub fn solana(lookup: &Lookup<'_>, selector: &Selector, text: &[u8]) -> Result<C
         payloads: vec![ContentPayload { wallet, slot: 0, payload }],
         spends: Spends::Nothing,
         assemble: Box::new(move |signatures| {
-            let signature = bs58::encode(the_signature(signatures, &signed)?).into_string();
+            let signature = bs58::encode(the_ed25519_signature(&signatures)?).into_string();
             Answer::of(&SignedMessage { signature, offchain_message })
         }),
     })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::content::{Content, ContentPayload, Lookup, Spends};
+use super::super::content::{Content, ContentPayload, Lookup, Spends, the_signature};
 use super::super::{public_key, unknown};
 use crate::chains::networks::Network;
 use crate::chains::utxo::message::{MessageError, MessageFormat, SignableMessage, with_variant};
@@ -35,7 +35,7 @@ pub fn utxo(lookup: &Lookup<'_>, selector: &Selector, message: &str, format: Opt
         more_actions: Vec::new(),
         payloads: vec![ContentPayload { wallet, slot: 0, payload: SigningPayload::EcdsaDigest(signable.digest()) }],
         spends: Spends::Nothing,
-        assemble: Box::new(move |signatures| answer(&signable, &address, signatures)),
+        assemble: Box::new(move |signatures| answer(&signable, &address, &signatures)),
     })
 }
 
@@ -63,10 +63,9 @@ struct SignedMessage<'a> {
     prefixed_signature: Option<String>,
 }
 
-fn answer(signable: &SignableMessage, address: &Address, signatures: Vec<VerifiedSignature>) -> Outcome {
-    let defect = || Failure::Internal("not one ECDSA signature over a message".to_owned());
-    let [signature] = <[VerifiedSignature; 1]>::try_from(signatures).map_err(|_| defect())?;
-    let signature = signable.encode(&signature.bytes()).ok_or_else(defect)?;
+fn answer(signable: &SignableMessage, address: &Address, signatures: &[VerifiedSignature]) -> Outcome {
+    let defect = || Failure::Internal("no ECDSA signature over a message".to_owned());
+    let signature = signable.encode(&the_signature(signatures)?).ok_or_else(defect)?;
     let format = signable.format();
     let prefixed_signature = (format == MessageFormat::Bip322).then(|| with_variant(&signature));
     Answer::of(&SignedMessage { signature, address, format, prefixed_signature })

@@ -14,13 +14,7 @@ tools=$(cd "$2" && pwd)/solana
 # shellcheck source=tests/conformance/daemon.sh
 . "$here/../daemon.sh"
 
-if install_pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"; then
-    cp "$here/package.json" "$here/package-lock.json" "$tools"
-    npm ci --prefix "$tools" --ignore-scripts --no-audit --no-fund --loglevel=error
-    python3 -m venv "$tools/venv"
-    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$here/requirements.txt"
-    pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"
-fi
+libraries "$tools" "$here" --only-binary :all:
 
 export NODE_PATH=$tools/node_modules PYTHONPATH=$here/.. PYTHONDONTWRITEBYTECODE=1
 with_dev "$kmsignd" "$tools/venv/bin/python" "$here/solana_peers.py" emulator

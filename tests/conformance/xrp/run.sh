@@ -14,14 +14,8 @@ tools=$(cd "$2" && pwd)/xrp
 # shellcheck source=tests/conformance/daemon.sh
 . "$here/../daemon.sh"
 
-if install_pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"; then
-    cp "$here/package.json" "$here/package-lock.json" "$tools"
-    npm ci --prefix "$tools" --ignore-scripts --no-audit --no-fund --loglevel=error
-    python3 -m venv "$tools/venv"
-    # ECPy has no wheel, and nothing to compile.
-    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
-    pinned "$tools" "$here/package-lock.json" "$here/requirements.txt"
-fi
+# ECPy has no wheel, and nothing to compile.
+libraries "$tools" "$here"
 
 export NODE_PATH=$tools/node_modules PYTHONPATH=$here/.. PYTHONDONTWRITEBYTECODE=1
 with_dev "$kmsignd" "$tools/venv/bin/python" "$here/xrp_peers.py" emulator

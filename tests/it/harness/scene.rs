@@ -223,12 +223,12 @@ impl Scene {
     /// What KMS was asked and did, from the first request on.
     pub fn kms_log(&self) -> Vec<Value> {
         let path = self.kms_directory.path().join(KMS_LOG);
-        let read = || std::fs::read_to_string(&path).unwrap();
-        let mut text = read();
+        let mut text = String::new();
         // A line that is being written is seen in part, wherever it crosses from one page of the file to the next.
-        while !text.is_empty() && !text.ends_with('\n') {
-            text = read();
-        }
+        wait_until("KMS has written its line", || {
+            text = std::fs::read_to_string(&path).unwrap();
+            text.is_empty() || text.ends_with('\n')
+        });
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
